@@ -1,0 +1,135 @@
+"""Loss heads: what a term of the objective measures, and how.
+
+A head is additive statistics and a loss of them::
+
+    sums = head.statistics(features)         # sums over space: those of two tiles add up
+    term = head.loss(sums / positions, ...)  # positions: how many pixels the features have
+
+so an image can be cut into tiles and still have its exact loss and gradient. A head declares what
+it is compared with:
+
+    target = None       nothing:               statistics(features)          loss(means)
+    target = "content"  the content's features: statistics(features, target)  loss(means)
+    target = "style"    the style's means:      statistics(features)          loss(means, target)
+
+Any differentiable torch code will do; the backward pass is traced. A head of one's own::
+
+    class ChannelMeans(Head):
+        name, target = "means", "style"
+
+        def statistics(self, features):
+            return features.sum((2, 3))
+
+        def loss(self, means, target):
+            return (means - target).square().mean()
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Head(nn.Module):
+    """The protocol; see the module's text. Features are (1, C, H, W), float32."""
+
+    name: ClassVar[str]
+    """Prefix of the names of its terms, and the key of its weight."""
+    target: ClassVar[Literal["content", "style"] | None]
+    layers: ClassVar[tuple[str, ...] | None] = None
+    """Layers it reads; None: the content or style layers given at export; ``("image",)``: the
+    picture itself, in [0, 1]."""
+    weight: ClassVar[float] = 1.0
+    """Default weight of each of its terms."""
+
+    def statistics(self, features: torch.Tensor, *target: torch.Tensor) -> torch.Tensor:
+        """Sums over space, of any shape that does not depend on the picture's size."""
+        raise TypeError(f"{type(self).__name__} does not define statistics(features)")
+
+    def loss(self, means: torch.Tensor, *target: torch.Tensor) -> torch.Tensor:
+        """The term, a scalar, from the statistics' means over all positions."""
+        raise TypeError(f"{type(self).__name__} does not define loss(means)")
+
+    def term(self, features: torch.Tensor, target: torch.Tensor | None) -> torch.Tensor:
+        """The term of a whole picture."""
+        targets: tuple[Any, ...] = () if target is None else (target,)
+        mapped, compared = (targets, ()) if self.target == "content" else ((), targets)
+        return self.loss(self.statistics(features, *mapped) / positions(features), *compared)
+
+    def describe(self, features: torch.Tensor) -> torch.Tensor:
+        """What a picture's features are as this head's target."""
+        if self.target == "content":
+            return features
+        return self.statistics(features) / positions(features)
+
+
+def positions(features: torch.Tensor) -> int:
+    """How many positions a (1, C, H, W) feature map has."""
+    return features.shape[2] * features.shape[3]
+
+
+class Content(Head):
+    """Mean squared difference of feature maps: Gatys et al. 2016, eq. 1, over C M / 2.
+
+    The mean, not the paper's sum, so that the balance with the style is the same at every size.
+    """
+
+    name = "content"
+    target = "content"
+
+    def statistics(self, features: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """(C,) squared differences, summed over space."""
+        return (features - target).square().sum((0, 2, 3))
+
+    def loss(self, means: torch.Tensor) -> torch.Tensor:
+        """Their mean over channels."""
+        return means.mean()
+
+
+class Style(Head):
+    """Squared difference of Gram matrices G = F F^T: sum (G - G*)^2 / (C^4 M^2).
+
+    Gatys et al. 2016, eq. 4, times 4 / C^2: the functional of the authors' code and of
+    neural-style, which differ in its weight alone.
+    """
+
+    name = "style"
+    target = "style"
+
+    def statistics(self, features: torch.Tensor) -> torch.Tensor:
+        """(C, C): the Gram matrix."""
+        flat = features.flatten(2).squeeze(0)
+        return flat @ flat.T
+
+    def loss(self, means: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """The scalar above; both arguments are Gram matrices over M."""
+        return ((means - target) / means.shape[0]).square().mean()
+
+
+class TotalVariation(Head):
+    """Mean squared difference of neighbouring pixels, in units of 1/255."""
+
+    name = "tv"
+    target = None
+    layers = ("image",)
+    weight = 0.0
+
+    kernel: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("kernel", torch.tensor([-255.0, 255.0]))
+
+    def statistics(self, features: torch.Tensor) -> torch.Tensor:
+        """(3,) squared differences to the right and lower neighbours, summed over space."""
+        planes = features.transpose(0, 1)
+        across = F.conv2d(planes, self.kernel.reshape(1, 1, 1, 2))
+        down = F.conv2d(planes, self.kernel.reshape(1, 1, 2, 1))
+        return across.square().sum((1, 2, 3)) + down.square().sum((1, 2, 3))
+
+    def loss(self, means: torch.Tensor) -> torch.Tensor:
+        """Their mean over channels."""
+        return means.mean()

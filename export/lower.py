@@ -1,0 +1,159 @@
+"""Lowering: the ONNX forms of the backward operators, chosen for ONNX Runtime's fast kernels.
+
+Only operators that every provider has: no ConvTranspose (one thread on CPU), no MaxUnpool (none on
+CUDA), nothing newer than opset 18.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import onnx_ir as ir
+import torch
+from onnxscript import opset18 as op
+from onnxscript import optimizer, rewriter
+from onnxscript.rewriter import pattern
+
+from impasto.runtime.errors import ImpastoError
+
+OPSET = 18
+aten = torch.ops.aten
+
+
+def _upsample(x: Any, factor: int = 2) -> Any:
+    """Nearest neighbour: the form that keeps ONNX Runtime's blocked layout."""
+    return op.Resize(
+        x,
+        None,
+        op.Constant(value_floats=[1.0, 1.0, float(factor), float(factor)]),
+        mode="nearest",
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="floor",
+    )
+
+
+def convolution_backward(
+    grad: Any,
+    x: Any,
+    weight: Any,
+    _bias: Any,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    _output_padding: Any,
+    groups: int,
+    _mask: Any,
+) -> Any:
+    """The input's gradient: a convolution with the kernel transposed (in/out) and flipped."""
+    if transposed or groups != 1 or any(n != 1 for n in (*stride, *dilation)):
+        raise ImpastoError(
+            "a head uses a convolution with a stride, dilation, groups or transposition, "
+            "whose gradient has no fast ONNX form: use stride 1 and one group"
+        )
+    flipped = op.Slice(
+        op.Transpose(weight, perm=[1, 0, 2, 3]),
+        op.Constant(value_ints=[-1, -1]),
+        op.Constant(value_ints=[-(2**31), -(2**31)]),
+        op.Constant(value_ints=[2, 3]),
+        op.Constant(value_ints=[-1, -1]),
+    )
+    size = weight.shape.numpy()[2:]
+    pads = [k - 1 - p for k, p in zip(size, padding, strict=True)]
+    gradient = op.Conv(grad, flipped, kernel_shape=list(size), pads=pads * 2)
+    return gradient, op.Identity(gradient), op.Identity(gradient)  # only the first is used
+
+
+def threshold_backward(grad: Any, relu: Any, _threshold: float) -> Any:
+    """The gradient where the ReLU let something through.
+
+    HardSigmoid(1e30 r) is 1 there and 0 elsewhere (short of r < 1e-30), and, unlike Where or Sign,
+    stays in the blocked layout.
+    """
+    return op.Mul(grad, op.HardSigmoid(relu, alpha=1e30, beta=0.0))
+
+
+def avg_pool2d_backward(grad: Any, _x: Any, kernel: Sequence[int], *_: Any) -> Any:
+    """Each position's share, spread. The factor comes first: it folds into the convolution."""
+    _require_halving(kernel)
+    return _upsample(op.Mul(grad, op.Constant(value_float=0.25)))
+
+
+def max_pool2d_with_indices(x: Any, kernel: Sequence[int], *_: Any) -> Any:
+    """The maximum and its indices, which nothing uses (see the backward pass)."""
+    _require_halving(kernel)
+    return op.MaxPool(x, kernel_shape=[2, 2], strides=[2, 2])
+
+
+def max_pool2d_with_indices_backward(grad: Any, x: Any, kernel: Sequence[int], *_: Any) -> Any:
+    """The gradient goes to the first maximum of each window, in reading order, as in PyTorch.
+
+    Each corner of the windows is a plane; a corner takes what no earlier corner took.
+    """
+    _require_halving(kernel)
+    largest, _ = op.MaxPool(x, kernel_shape=[2, 2], strides=[2, 2])
+    left, planes = grad, []
+    zero = op.Constant(value_float=0.0)
+    for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        corner = op.Slice(
+            x,
+            op.Constant(value_ints=[row, column]),
+            op.Constant(value_ints=[2**31, 2**31]),
+            op.Constant(value_ints=[2, 3]),
+            op.Constant(value_ints=[2, 2]),
+        )
+        taken = op.Equal(corner, largest)
+        planes.append(op.Where(taken, left, zero))
+        left = op.Where(taken, zero, left)
+    return op.DepthToSpace(op.Concat(*planes, axis=1), blocksize=2)
+
+
+def _require_halving(kernel: Sequence[int]) -> None:
+    if list(kernel) != [2, 2]:
+        raise ImpastoError("a head uses a pooling other than 2x2, whose gradient has no ONNX form")
+
+
+BACKWARD: dict[Any, Callable[..., Any]] = {
+    aten.convolution_backward.default: convolution_backward,
+    aten.threshold_backward.default: threshold_backward,
+    aten.avg_pool2d_backward.default: avg_pool2d_backward,
+    aten.max_pool2d_with_indices.default: max_pool2d_with_indices,
+    aten.max_pool2d_with_indices_backward.default: max_pool2d_with_indices_backward,
+}
+
+
+def _simplifications() -> list[pattern.RewriteRule]:
+    """What autograd writes in full: (x^T)^T, x^1, and the gradient of a Gram matrix.
+
+    S F + S^T F = (S + S^T) F: one product with the feature map instead of two.
+    """
+
+    def transposed_twice(op: Any, x: Any) -> Any:
+        return op.Transpose(op.Transpose(x, perm=[1, 0]), perm=[1, 0])
+
+    def to_the_first(op: Any, x: Any) -> Any:
+        return op.Pow(x, 1.0)
+
+    def same(op: Any, x: Any) -> Any:
+        return op.Identity(x)
+
+    def two_products(op: Any, s: Any, f: Any) -> Any:
+        return op.Add(op.MatMul(s, f), op.MatMul(op.Transpose(s, perm=[1, 0]), f))
+
+    def one_product(op: Any, s: Any, f: Any) -> Any:
+        return op.MatMul(op.Add(s, op.Transpose(s, perm=[1, 0])), f)
+
+    return [
+        pattern.RewriteRule(transposed_twice, same),
+        pattern.RewriteRule(to_the_first, same),
+        pattern.RewriteRule(two_products, one_product),
+    ]
+
+
+def optimise(model: ir.Model) -> None:
+    """Fold constants and shapes, and merge what the backward pass computes twice, in place."""
+    optimizer.optimize(model)
+    for rule in _simplifications():
+        rewriter.rewrite(model, [rule])
+    optimizer.optimize(model)

@@ -1,0 +1,30 @@
+"""The presets that every bundle carries: settings of the field's well-known implementations."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from impasto.runtime.manifest import Preset
+
+PYRAMID = (2.0, 4.0, 8.0, 16.0)
+
+GATYS2016 = Preset(
+    about="Gatys, Ecker & Bethge 2016: the paper's layers and pooling, content : style 1e-3",
+    pooling="avg",
+    weights={"content": 1.0, "style": 1000.0, "tv": 0.0},
+    optimizer="lbfgs",
+    rate=0.02,
+    pyramid=PYRAMID,
+    size=512,
+    coarsest=192,
+    iterations=(60, 100),
+)
+
+NEURAL_STYLE = dataclasses.replace(
+    GATYS2016,
+    about="neural-style's balance: max pooling, content 5, style 100, total variation 1e-3",
+    pooling="max",
+    weights={"content": 5.0, "style": 100.0, "tv": 0.001},
+)
+
+PRESETS = {"gatys2016": GATYS2016, "neural-style": NEURAL_STYLE}

@@ -1,0 +1,207 @@
+"""Tracing: a torch module, or its gradient too, to a plain ONNX graph.
+
+Everything that leans on unstable corners of torch 2.13 is in this module.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import onnx_ir.passes.common as passes
+import torch
+from torch.export import Dim
+from torch.export.exported_program import ExportedProgram, _decompose_exported_program
+from torch.export.graph_signature import OutputKind
+from torch.utils import _pytree as pytree
+
+from . import lower
+from .convolutions import Weights
+
+Shape = tuple[int | str, ...]
+"""Of a graph's input or output: numbers, or ``height``, ``width``, ``height/8`` ..."""
+Shapes = Mapping[str, Shape]
+
+WEIGHTS_FILE = "weights.bin"
+IR_VERSION = 10
+EXAMPLE_SIZE = (96, 128)  # any two different multiples of 16
+
+
+def trace_forward(module: torch.nn.Module, inputs: Shapes, outputs: Shapes) -> ir.Model:
+    """The module's forward pass. It takes the inputs one by one, in order."""
+    return _to_onnx(_export(module, inputs), inputs, outputs)
+
+
+def trace_gradient(module: torch.nn.Module, inputs: Shapes, outputs: Shapes) -> ir.Model:
+    """The forward pass and the gradient of its first output for its first input.
+
+    The gradient becomes the last output.
+    """
+    table = dict(torch.export.default_decompositions())
+    for operator in lower.BACKWARD:
+        table.pop(operator, None)
+    joint = _decompose_exported_program(
+        _export(module, inputs, gradient=True),
+        cia_to_decomp={},
+        python_decomp_table=table,
+        joint_loss_index=0,
+        decompose_custom_triton_ops=False,
+    )
+    specs = joint.graph_signature.output_specs
+    for spec in specs:  # the exporter to ONNX knows no other kind
+        spec.kind, spec.target = OutputKind.USER_OUTPUT, None
+    signature = joint.module_call_graph[0].signature
+    signature.out_spec = pytree.tree_flatten(tuple(range(len(specs))))[1]
+    signature.outputs = [spec.arg for spec in specs]
+    return _to_onnx(joint, inputs, outputs)
+
+
+def example(shape: Shape, height: int, width: int) -> torch.Tensor:
+    """Uniform noise in [0, 1] of a shape at a picture size."""
+    return torch.rand([evaluate(side, height, width) for side in shape])
+
+
+def evaluate(side: int | str, height: int, width: int) -> int:
+    """``height/8`` at a picture size."""
+    if isinstance(side, int):
+        return side
+    name, _, stride = side.partition("/")
+    return {"height": height, "width": width}[name] // int(stride or 1)
+
+
+def _export(module: torch.nn.Module, inputs: Shapes, gradient: bool = False) -> ExportedProgram:
+    symbols = {name: Dim(name, min=1, max=4096) for name in ("height", "width")}
+    arguments = [example(shape, *EXAMPLE_SIZE) for shape in inputs.values()]
+    arguments[0].requires_grad_(gradient)
+
+    def dynamic(shape: Shape) -> dict[int, Any]:
+        found = {}
+        for axis, side in enumerate(shape):
+            if isinstance(side, str):
+                name, _, stride = side.partition("/")
+                found[axis] = 16 // int(stride or 1) * symbols[name]
+        return found
+
+    shapes = tuple(dynamic(shape) for shape in inputs.values())
+    with _quiet():
+        return torch.export.export(_Flat(module), tuple(arguments), dynamic_shapes=(shapes,))
+
+
+class _Flat(torch.nn.Module):
+    """The module as one of positional tensors: what torch.export and ONNX agree on."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *arguments: torch.Tensor) -> Any:
+        return self.module(*arguments)
+
+
+def _to_onnx(program: ExportedProgram, inputs: Shapes, outputs: Shapes) -> ir.Model:
+    with _quiet():
+        exported = torch.onnx.export(
+            program,
+            dynamo=True,
+            opset_version=lower.OPSET,
+            custom_translation_table=lower.BACKWARD,
+            optimize=False,
+            verbose=False,
+        )
+    assert exported is not None
+    model = exported.model
+    _weights_as_inputs(model)
+    lower.optimise(model)
+    _name(model.graph.inputs[: len(inputs)], inputs)
+    _name(model.graph.outputs, outputs)
+    passes.ClearMetadataAndDocStringPass()(model)
+    model.producer_name, model.producer_version = "impasto", None
+    model.ir_version = IR_VERSION
+    model.graph.name = "impasto"
+    return model
+
+
+_WEIGHT = re.compile(r".*\bencoder\.(conv\d_\d)\.(weight|bias)")
+
+
+def _weights_as_inputs(model: ir.Model) -> None:
+    """So that no optimisation folds a kernel into the graph."""
+    graph = model.graph
+    for name in [name for name in graph.initializers if _WEIGHT.fullmatch(name)]:
+        value = graph.initializers.pop(name)
+        value.const_value = None
+        graph.inputs.append(value)
+
+
+def bind_weights(model: ir.Model, weights: Weights) -> None:
+    """Make the kernels and biases external data in ``weights.bin``, codebooks as lookups.
+
+    ONNX Runtime computes ``Gather(table, Cast(index))`` once, when it opens the graph.
+    """
+    graph = model.graph
+    offsets = _offsets(weights)
+    for value in [v for v in graph.inputs if _WEIGHT.fullmatch(v.name or "")]:
+        graph.inputs.remove(value)
+        matched = _WEIGHT.fullmatch(value.name or "")
+        assert matched
+        layer, kind = matched.groups()
+        if kind == "bias" or f"{layer}.kernel" in offsets:
+            name = f"{layer}.{'bias' if kind == 'bias' else 'kernel'}"
+            value.replace_all_uses_with(_external(graph, name, weights, offsets))
+            continue
+        index = _external(graph, f"{layer}.index", weights, offsets)
+        table = _external(graph, f"{layer}.table", weights, offsets)
+        cast = ir.node("Cast", [index], {"to": ir.DataType.INT32})
+        gather = ir.node("Gather", [table, cast.outputs[0]], {"axis": 0})
+        cast.outputs[0].name, gather.outputs[0].name = f"{layer}.cast", f"{layer}.kernel"
+        value.replace_all_uses_with(gather.outputs[0])
+        graph.insert_before(graph[0], [cast, gather])
+
+
+def _offsets(weights: Weights) -> dict[str, int]:
+    offsets, end = {}, 0
+    for name, array in weights.tensors().items():
+        offsets[name] = end
+        end += array.nbytes
+    return offsets
+
+
+def _external(
+    graph: ir.Graph, name: str, weights: Weights, offsets: Mapping[str, int]
+) -> ir.Value:
+    if name not in graph.initializers:
+        array = weights.tensors()[name]
+        kind = ir.DataType.UINT8 if array.dtype == np.uint8 else ir.DataType.FLOAT
+        shape = ir.Shape(array.shape)
+        tensor = ir.ExternalTensor(
+            WEIGHTS_FILE, offsets[name], array.nbytes, kind, shape=shape, name=name
+        )
+        graph.register_initializer(
+            ir.Value(name=name, type=ir.TensorType(kind), shape=shape, const_value=tensor)
+        )
+    return graph.initializers[name]
+
+
+def _name(values: Sequence[ir.Value], shapes: Shapes) -> None:
+    for value, (name, shape) in zip(values, shapes.items(), strict=True):
+        value.name, value.shape = name, ir.Shape(shape)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's own deprecations and notes on torchvision."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

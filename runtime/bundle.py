@@ -1,0 +1,128 @@
+"""A bundle: a folder with a manifest and the files it names, checked before anything is opened."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import Counter
+from importlib import resources
+from pathlib import Path
+
+from . import onnx_scan
+from .errors import BundleError
+from .manifest import FILE_NAME, File, Manifest
+
+DEFAULT = "vgg19"
+ENVIRONMENT = "IMPASTO_MODEL"
+OPSETS = range(17, 19)
+WEIGHTS = "weights.bin"
+MAX_MANIFEST = 1 << 20
+
+OPERATORS = frozenset(
+    """
+    Abs Add And AveragePool Cast Ceil Clip Concat Constant ConstantOfShape Conv Cos DepthToSpace Div
+    Einsum Equal Erf Exp Expand Flatten Floor Gather GatherElements GatherND Gemm Greater
+    GreaterOrEqual HardSigmoid Identity LeakyRelu Less LessOrEqual Log MatMul Max MaxPool Min Mod
+    Mul Neg Not Or Pad Pow Range Reciprocal ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin
+    ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize Round ScatterElements ScatterND Shape
+    Sigmoid Sign Sin Size Slice Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh Tile
+    Transpose Trilu Unsqueeze Where
+    """.split()
+)
+"""Standard operators without control flow, functions, files or randomness."""
+
+
+class Bundle:
+    """A checked bundle, in memory. ``files`` are the very bytes that were checked."""
+
+    def __init__(self, location: str | os.PathLike[str] | None = None) -> None:
+        """A folder, the name of a packaged one, or None: $IMPASTO_MODEL, else the packaged one.
+
+        Raises:
+            BundleError: something is missing, altered, or not what a bundle may hold.
+        """
+        self.path = locate(location)
+        source = self.path / FILE_NAME
+        self.manifest = Manifest.from_json(_read(source, MAX_MANIFEST), str(source))
+        check_names(self.manifest, source)
+        self.files = {
+            name: _verified(self.path / name, expected)
+            for name, expected in self.manifest.files.items()
+        }
+        for name, content in self.files.items():
+            if name.endswith(".onnx"):
+                check_graph(self.path / name, content)
+
+    def operators(self, name: str) -> Counter[str]:
+        """The operators of a graph, with their counts."""
+        return onnx_scan.scan(self.files[name]).operators
+
+
+def locate(location: str | os.PathLike[str] | None) -> Path:
+    """The folder of a bundle."""
+    wanted = os.fspath(location or os.environ.get(ENVIRONMENT) or DEFAULT)
+    packaged = Path(str(resources.files("impasto.models")))
+    if re.fullmatch(r"\w[\w-]*", wanted) and (packaged / wanted / FILE_NAME).is_file():
+        return packaged / wanted
+    path = Path(wanted)
+    if not (path / FILE_NAME).is_file():
+        raise BundleError(
+            f"{wanted}: no bundle here ({FILE_NAME} is missing): "
+            "name a folder that `impasto export` wrote"
+        )
+    return path
+
+
+def check_names(manifest: Manifest, source: Path) -> None:
+    """Only plain names of the two kinds that a bundle has, and every graph among the files."""
+    for name in manifest.files:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*\.onnx", name) and name != WEIGHTS:
+            raise BundleError(f"{source}: a bundle cannot hold a file named {name!r}")
+    graphs = [manifest.optimisers.adam, manifest.optimisers.lbfgs]
+    graphs += [file for pair in manifest.poolings.values() for file in (pair.describe, pair.step)]
+    for name in (*graphs, WEIGHTS):
+        if name not in manifest.files or (name != WEIGHTS and name not in manifest.signatures):
+            raise BundleError(f"{source}: it does not describe {name}: export the bundle again")
+    if not manifest.presets or not manifest.poolings or not manifest.terms:
+        raise BundleError(f"{source}: it has no preset, pooling or term: export the bundle again")
+
+
+def check_graph(path: Path, content: bytes) -> None:
+    """Standard operators of the right opset, and external data in the weights file alone."""
+    try:
+        found = onnx_scan.scan(content)
+    except ValueError as error:
+        raise BundleError(f"{path}: not an ONNX file: {error}") from None
+    if unknown := sorted(set(found.operators) - OPERATORS):
+        raise BundleError(f"{path}: operators that a bundle cannot have: {', '.join(unknown)}")
+    if found.nested:
+        raise BundleError(f"{path}: a bundle's graphs have no subgraphs or functions")
+    if set(found.opsets) != {""} or found.opsets[""] not in OPSETS:
+        raise BundleError(f"{path}: opsets {found.opsets}, but a bundle's are 17 or 18")
+    if strangers := sorted(found.locations - {WEIGHTS}):
+        raise BundleError(f"{path}: it refers to other files: {', '.join(strangers)}")
+
+
+def _verified(path: Path, expected: File) -> bytes:
+    content = _read(path, expected.size)
+    if len(content) != expected.size:
+        raise BundleError(
+            f"{path}: {len(content)} bytes, not {expected.size}: copy or export the bundle again"
+        )
+    if hashlib.sha256(content).hexdigest() != expected.sha256:
+        raise BundleError(
+            f"{path}: its SHA-256 is not the manifest's: the file was changed or damaged; "
+            "copy or export the bundle again"
+        )
+    return content
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(limit + 1)
+    except FileNotFoundError:
+        raise BundleError(f"{path}: missing: copy or export the bundle again") from None
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read: {error.strerror}") from None

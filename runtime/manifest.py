@@ -1,0 +1,180 @@
+"""The manifest: the only contract between export and runtime.
+
+``manifest.json`` beside the files it names; its fields are the dataclasses below.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from typing import Any, Literal
+
+from .errors import BundleError
+
+SCHEMA = 1
+FILE_NAME = "manifest.json"
+
+Shape = tuple[int | str, ...]
+"""Of a graph's input or output: numbers, or ``height``, ``width``, ``height/8`` ..."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Layer:
+    """``channels`` of its feature map; ``stride``: pixels from one position to the next."""
+
+    channels: int
+    stride: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Term:
+    """One term of the loss: a head at a layer, its target's source and shape, default weight."""
+
+    name: str
+    head: str
+    layer: str
+    target: Literal["content", "style"] | None
+    shape: Shape | None
+    weight: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preset:
+    """Settings under a name. Weights are by head or by term, and scale the terms' own."""
+
+    about: str
+    pooling: str
+    weights: dict[str, float]
+    optimizer: Literal["lbfgs", "adam"]
+    rate: float
+    """Adam's step, in units of the picture's range [0, 1]."""
+    pyramid: tuple[float, ...]
+    """L-BFGS' preconditioner: weight of each level, finest first; zeros are none."""
+    size: int
+    """Long side of the result, in pixels, unless the user gives one."""
+    coarsest: int
+    """Scales are size, size / 2, ... down to the last one whose long side is at least this."""
+    iterations: tuple[int, ...]
+    """Of the finest scale, the next coarser one and so on; the last number goes for the rest."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Graphs:
+    """The graphs of one pooling, by file name."""
+
+    describe: str
+    step: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Optimisers:
+    """The optimisers' graphs, by file name."""
+
+    adam: str
+    lbfgs: str
+    history_size: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Signature:
+    """A graph's inputs and outputs, in order; all are float32."""
+
+    inputs: dict[str, Shape]
+    outputs: dict[str, Shape]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class File:
+    """Size in bytes and SHA-256 in hexadecimal."""
+
+    size: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where the weights come from and what made the graphs."""
+
+    weights: str
+    licence: str
+    versions: dict[str, str]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """All that the runtime knows of a bundle before it opens a graph."""
+
+    schema: int
+    network: str
+    value_range: tuple[float, float]
+    alignment: int
+    """Pictures' sides are padded to multiples of this."""
+    margin: int
+    """How far, in pixels, the gradient of a pixel reaches."""
+    layers: dict[str, Layer]
+    terms: tuple[Term, ...]
+    presets: dict[str, Preset]
+    """The first is the default."""
+    poolings: dict[str, Graphs]
+    """The first is the default."""
+    optimisers: Optimisers
+    signatures: dict[str, Signature]
+    files: dict[str, File]
+    provenance: Provenance
+
+    def to_json(self) -> str:
+        """The text of ``manifest.json``."""
+        return json.dumps(dataclasses.asdict(self), indent=1) + "\n"
+
+    @staticmethod
+    def from_json(text: str | bytes, source: str) -> Manifest:
+        """The manifest in a text; ``source`` names it in a BundleError."""
+        try:
+            raw = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise BundleError(f"{source}: not a JSON file: {error}") from None
+        schema = raw.get("schema") if isinstance(raw, dict) else None
+        if schema != SCHEMA:
+            raise BundleError(
+                f"{source}: schema {schema!r}, but this version of impasto reads schema {SCHEMA}: "
+                "export the bundle again, or install the version that made it"
+            )
+        manifest = _read(Manifest, raw, source)
+        assert isinstance(manifest, Manifest)
+        return manifest
+
+
+def _read(kind: Any, value: Any, where: str) -> Any:
+    """A JSON value as the type that an annotation names."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        return _read_dataclass(kind, value, where)
+    if origin is dict and isinstance(value, dict):
+        return {key: _read(arguments[1], item, f"{where}: {key}") for key, item in value.items()}
+    if origin is tuple and isinstance(value, list):
+        kinds = [arguments[0]] * len(value) if arguments[-1] is ... else arguments
+        if len(kinds) == len(value):
+            return tuple(_read(k, item, where) for k, item in zip(kinds, value, strict=True))
+    if origin in (types.UnionType, typing.Union):
+        for choice in arguments:
+            try:
+                return _read(choice, value, where)
+            except BundleError:
+                continue
+    if origin is Literal and value in arguments:
+        return value
+    if kind is float and type(value) in (int, float):
+        return float(value)
+    if isinstance(kind, type) and type(value) is kind:
+        return value
+    raise BundleError(f"{where}: {json.dumps(value)[:60]} is not what belongs there")
+
+
+def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
+    hints = typing.get_type_hints(kind)
+    if not isinstance(value, dict) or set(value) != set(hints):
+        found = sorted(set(value) ^ set(hints)) if isinstance(value, dict) else [type(value)]
+        raise BundleError(f"{where}: missing or unknown entries: {', '.join(map(str, found))}")
+    return kind(**{name: _read(hints[name], value[name], f"{where}: {name}") for name in hints})
