@@ -156,4 +156,4 @@ def optimise(model: ir.Model) -> None:
     optimizer.optimize(model)
     for rule in _simplifications():
         rewriter.rewrite(model, [rule])
-    optimizer.optimize(model)
+        optimizer.optimize(model)  # removes the identities that hide the next pattern

@@ -93,8 +93,9 @@ def _exists(name: str) -> bool:
 
 def _encode(picture: NDArray[np.float32], name: str, parameters: Mapping[str, str]) -> bytes:
     if picture.ndim != 3 or picture.shape[2] != 3:
-        shape = " x ".join(map(str, picture.shape))
-        raise ImageError(f"the picture for {name} is {shape}; give height x width x 3")
+        raise ImageError(
+            f"the picture for {name} has shape {picture.shape}, not (height, width, 3)"
+        )
     if np.isnan(picture).any():
         raise ImageError(f"the picture for {name} holds NaN; give numbers from 0 to 1")
     kind, options = _ENCODINGS[os.path.splitext(name)[1].lower()]

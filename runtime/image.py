@@ -107,8 +107,7 @@ def from_tensor(tensor: NDArray[np.float32], height: int, width: int) -> NDArray
 
 def _from_array(array: NDArray[Any], max_pixels: int) -> NDArray[np.float32]:
     if array.ndim not in {2, 3} or array.shape[2:] not in {(), (3,)}:
-        shape = " x ".join(map(str, array.shape))
-        raise ImageError(f"the array is {shape}; give height x width x 3 (RGB) or height x width")
+        raise ImageError(f"the array has shape {array.shape}; give (height, width, 3) as RGB")
     _check_size("the array", array.shape[0], array.shape[1], max_pixels)
     if array.dtype != np.uint8 and array.dtype.kind != "f":
         raise ImageError(f"the array holds {array.dtype}; give uint8, or floats from 0 to 1")

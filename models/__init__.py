@@ -1,0 +1,1 @@
+"""The artifacts that ship, as package data."""

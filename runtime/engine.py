@@ -1,0 +1,227 @@
+"""The engine: a bundle on a device. It is immutable, and several threads may share it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from .bundle import Bundle
+from .errors import SettingError
+from .image import MAX_PIXELS, MIN_SIDE, Source, read_image
+from .manifest import Manifest, Preset, Term
+from .run import Picture, Plan, Result, Run, Step
+from .session import Device, Graphs, choose_device
+
+MAX_SIDE = 16384
+
+
+class Engine:
+    """Paints: ``Engine.load()``, then ``engine.stylize(photo, painting).save("out.png")``."""
+
+    def __init__(self, bundle: Bundle, device: Device, threads: int | None) -> None:
+        self._bundle = bundle
+        self._graphs = Graphs(bundle, device, threads)
+
+    @classmethod
+    def load(
+        cls,
+        bundle: str | os.PathLike[str] | None = None,
+        device: str = "auto",
+        threads: int | None = None,
+    ) -> Engine:
+        """Check a bundle and choose a device.
+
+        Args:
+            bundle: a folder, or the name of a packaged bundle; None: the folder in the environment
+                variable IMPASTO_MODEL, else the packaged VGG19.
+            device: ``auto`` (CUDA where it really works, else the CPU), ``cpu``, ``cuda`` or
+                ``cuda:N``. What was taken is in ``engine.device``.
+            threads: of the CPU's operators; None: one a core.
+
+        Raises:
+            BundleError: the bundle is incomplete, altered or of another schema.
+            DeviceError: a device asked for by name cannot be had, or ONNX Runtime is missing.
+            SettingError: threads below 1.
+        """
+        if threads is not None and threads < 1:
+            raise SettingError(f"threads must be at least 1, not {threads}")
+        checked = Bundle(bundle)
+        return cls(checked, choose_device(device, checked), threads)
+
+    @property
+    def device(self) -> str:
+        """``cpu`` or ``cuda:N``."""
+        return str(self._graphs.device)
+
+    @property
+    def model(self) -> str:
+        """The bundle's folder."""
+        return str(self._bundle.path)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the bundle says of itself."""
+        return self._bundle.manifest
+
+    def start(
+        self,
+        content: Source | None = None,
+        style: Source | Sequence[Source] | None = None,
+        *,
+        size: int | None = None,
+        preset: str | None = None,
+        pooling: str | None = None,
+        iterations: int | None = None,
+        optimizer: str | None = None,
+        weights: Mapping[str, float] | None = None,
+        blend: Sequence[float] | None = None,
+        init: Source | None = None,
+        seed: int = 0,
+        max_pixels: int = MAX_PIXELS,
+    ) -> Run:
+        """Check everything and prepare a run; iterate over it for its steps.
+
+        Args:
+            content: the picture to paint: a path, a PIL image, or an array (H, W, 3) of uint8 or
+                of floats in [0, 1]. None: a texture, of the style's shape.
+            style: one picture or several to paint like; None: content alone.
+            size: long side of the result in pixels; None: the preset's, or 512.
+            preset: a name in ``manifest.presets``; None: the first.
+            pooling: ``avg`` or ``max``, as the bundle has them; None: the preset's.
+            iterations: at every scale; None: the preset's.
+            optimizer: ``lbfgs`` or ``adam``; None: the preset's.
+            weights: of heads (``style``) or single terms (``style.conv1_1``), over the preset's.
+            blend: one weight for each style; None: equal ones.
+            init: ``"content"``, ``"noise"`` (uniform, from ``seed``) or a picture; None: content
+                where content and style are both given, else noise.
+            seed: of the noise.
+            max_pixels: pictures with more are refused before they are decoded.
+
+        Raises:
+            ImageError: a picture cannot be read.
+            SettingError: a value is out of range or unknown.
+        """
+        chosen = self._preset(preset, pooling, iterations, optimizer)
+        styles = _several(style)
+        if content is None and not styles:
+            raise SettingError("nothing to paint: give a content, a style or both")
+        shares = _shares(blend, len(styles))
+        side = chosen.size if size is None else size
+        if not MIN_SIDE <= side <= MAX_SIDE:
+            raise SettingError(f"size must be {MIN_SIDE} to {MAX_SIDE} pixels, not {side}")
+        if seed < 0:
+            raise SettingError(f"seed must be 0 or more, not {seed}")
+        start = init if init is not None else ("content" if content is not None and styles else "noise")
+        if isinstance(start, str) and start == "content" and content is None:
+            raise SettingError("init cannot be content: there is none; use noise or a picture")
+
+        def read(source: Source) -> Picture:
+            return read_image(source, max_pixels=max_pixels)
+
+        named = isinstance(start, str) and start in ("content", "noise")
+        plan = Plan(
+            content=None if content is None else read(content),
+            styles=[read(item) for item in styles],
+            shares=shares,
+            init=start if named else read(start),
+            seed=seed,
+            size=side,
+            preset=chosen,
+            weights=self._weights(chosen, weights or {}, content is not None, bool(styles)),
+        )
+        return Run(self._graphs, plan)
+
+    def stylize(
+        self,
+        content: Source | None = None,
+        style: Source | Sequence[Source] | None = None,
+        *,
+        on_step: Callable[[Step], object] | None = None,
+        cancel: Callable[[], bool] | None = None,
+        deadline: float | None = None,
+        **settings: object,
+    ) -> Result:
+        """Paint to the end, or until ``cancel()`` is true or ``deadline`` seconds have passed.
+
+        Both are looked at between iterations; the best picture so far is returned, and
+        ``result.stopped`` says why. The settings are those of ``start``.
+
+        Raises:
+            DivergenceError: the loss broke down; the error holds the last good picture.
+            ImageError, SettingError: as in ``start``.
+        """
+        run = self.start(content, style, **settings)  # type: ignore[arg-type]
+        return run.finish(on_step=on_step, cancel=cancel, deadline=deadline)
+
+    def _preset(
+        self,
+        name: str | None,
+        pooling: str | None,
+        iterations: int | None,
+        optimizer: str | None,
+    ) -> Preset:
+        manifest = self.manifest
+        name = name or next(iter(manifest.presets))
+        preset = manifest.presets.get(name)
+        if preset is None:
+            raise SettingError(f"no preset {name!r}: there are {', '.join(manifest.presets)}")
+        if pooling is not None and pooling not in manifest.poolings:
+            raise SettingError(
+                f"no {pooling!r} pooling in this bundle: it has {', '.join(manifest.poolings)}"
+            )
+        if iterations is not None and iterations < 1:
+            raise SettingError(f"iterations must be at least 1, not {iterations}")
+        if optimizer not in (None, "lbfgs", "adam"):
+            raise SettingError(f"no optimizer {optimizer!r}: there are lbfgs, adam")
+        usual = preset.pooling if preset.pooling in manifest.poolings else None
+        return replace(
+            preset,
+            pooling=pooling or usual or next(iter(manifest.poolings)),
+            iterations=(iterations,) if iterations else preset.iterations,
+            optimizer=optimizer or preset.optimizer,
+        )
+
+    def _weights(
+        self, preset: Preset, wanted: Mapping[str, float], content: bool, style: bool
+    ) -> list[float]:
+        terms = self.manifest.terms
+        names = {name for term in terms for name in (term.name, term.head)}
+        for name, value in wanted.items():
+            if name not in names:
+                raise SettingError(
+                    f"no term {name!r} in this bundle: it has {', '.join(t.name for t in terms)}; "
+                    "`impasto export` makes bundles with other layers"
+                )
+            if not 0 <= value < float("inf"):
+                raise SettingError(f"the weight of {name} must be 0 or more, not {value}")
+        given = {"content": content, "style": style, None: True}
+        found = [_weight(term, wanted, preset) if given[term.target] else 0.0 for term in terms]
+        if not any(found):
+            raise SettingError("every weight is 0: nothing to optimise")
+        return found
+
+
+def _weight(term: Term, wanted: Mapping[str, float], preset: Preset) -> float:
+    for source in (wanted, preset.weights):
+        for name in (term.name, term.head):
+            if name in source:
+                return float(source[name])
+    return term.weight
+
+
+def _several(style: Source | Sequence[Source] | None) -> list[Source]:
+    if style is None:
+        return []
+    return list(style) if isinstance(style, (list, tuple)) else [style]  # type: ignore[list-item]
+
+
+def _shares(blend: Sequence[float] | None, count: int) -> list[float]:
+    """Weights of the styles, their sum 1."""
+    weights = [1.0] * count if blend is None else [float(weight) for weight in blend]
+    if len(weights) != count or any(not 0 <= w < float("inf") for w in weights):
+        raise SettingError(f"blend must have a weight of 0 or more for each of {count} styles")
+    total = sum(weights)
+    if count and not total:
+        raise SettingError("blend must have a weight above 0")
+    return [weight / total for weight in weights]

@@ -1,0 +1,209 @@
+"""ONNX Runtime: devices, and graphs opened at one picture size. Nothing else imports it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bundle import WEIGHTS, Bundle
+from .errors import DeviceError
+from .manifest import Shape
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+Value = Any
+"""An onnxruntime.OrtValue: float32, on the device."""
+
+OPEN_GRAPHS = 6
+_opening = threading.Lock()  # opening sessions at the same time is reported to race
+
+
+def onnxruntime() -> ModuleType:
+    """The module; a DeviceError that says what to install where it is missing or unusable."""
+    try:
+        import onnxruntime as module
+    except ImportError as error:
+        if installed_builds():
+            raise DeviceError(f"onnxruntime is installed but does not start: {error}") from None
+        raise DeviceError(
+            "onnxruntime is not installed: pip install 'impasto[cpu]', "
+            "or 'impasto[gpu]' for an NVIDIA GPU"
+        ) from None
+    return module  # type: ignore[no-any-return]
+
+
+def installed_builds() -> dict[str, str]:
+    """The distributions that bring the module onnxruntime, with their versions."""
+    names = ("onnxruntime", "onnxruntime-gpu")
+    found = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@dataclass(frozen=True)
+class Device:
+    """``cpu`` or ``cuda`` and the GPU's number."""
+
+    kind: str
+    index: int = 0
+
+    def __str__(self) -> str:
+        return self.kind if self.kind == "cpu" else f"{self.kind}:{self.index}"
+
+    @property
+    def providers(self) -> list[Any]:
+        """What ONNX Runtime is asked for, the fallback last."""
+        if self.kind == "cpu":
+            return ["CPUExecutionProvider"]
+        options = {"device_id": self.index, "cudnn_conv_algo_search": "EXHAUSTIVE"}
+        return [("CUDAExecutionProvider", options), "CPUExecutionProvider"]
+
+    def upload(self, array: NDArray[np.float32]) -> Value:
+        """A copy on the device."""
+        contiguous = np.ascontiguousarray(array, np.float32)
+        return onnxruntime().OrtValue.ortvalue_from_numpy(contiguous, self.kind, self.index)
+
+
+def choose_device(wanted: str, bundle: Bundle) -> Device:
+    """The device of ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; one that has run a real graph.
+
+    Raises:
+        DeviceError: CUDA was asked for by name and does not work, or no such device exists.
+    """
+    matched = re.fullmatch(r"auto|cpu|cuda(?::(\d{1,3}))?", wanted)
+    if not matched:
+        raise DeviceError(f"no device {wanted!r}: say auto, cpu, cuda or cuda:N")
+    if wanted == "cpu":
+        onnxruntime()
+        return Device("cpu")
+    device = Device("cuda", int(matched[1] or 0))
+    problem = cuda_problem(device, bundle)
+    if problem is None:
+        return device
+    if wanted == "auto":
+        return Device("cpu")
+    raise DeviceError(f"{device} cannot be had: {problem}; --device cpu works everywhere")
+
+
+def cuda_problem(device: Device, bundle: Bundle) -> str | None:
+    """Why CUDA does not work here, found by running a small graph on it; None if it does."""
+    module = onnxruntime()
+    if "CUDAExecutionProvider" not in module.get_available_providers():
+        if "onnxruntime-gpu" in installed_builds():
+            return (
+                "both onnxruntime and onnxruntime-gpu are installed, which gives a CPU-only module: "
+                "pip uninstall onnxruntime onnxruntime-gpu, then pip install 'impasto[gpu]'"
+            )
+        return "this build of ONNX Runtime has no CUDA: pip install 'impasto[gpu]'"
+    module.preload_dlls()
+    name = bundle.manifest.optimisers.adam
+    try:
+        graph = Graph(bundle, name, 16, 16, device)
+        shapes = bundle.manifest.signatures[name].inputs
+        graph.run({k: device.upload(np.zeros(fix(s, 16, 16), np.float32)) for k, s in shapes.items()})
+    except DeviceError as error:
+        return str(error)
+    except Exception as error:  # the provider's errors have no common type
+        return str(error).splitlines()[0][:200]
+    return None
+
+
+def fix(shape: Shape, height: int, width: int) -> tuple[int, ...]:
+    """A shape at a picture size: ``height/8`` becomes a number."""
+    return tuple(_fix(side, height, width) for side in shape)
+
+
+def _fix(side: int | str, height: int, width: int) -> int:
+    if isinstance(side, int):
+        return side
+    name, _, stride = side.partition("/")
+    return {"height": height, "width": width}[name] // int(stride or 1)
+
+
+class Graph:
+    """A graph of a bundle, opened at one size. ``run`` may be called by several threads."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        name: str,
+        height: int,
+        width: int,
+        device: Device,
+        threads: int | None = None,
+    ) -> None:
+        self.device = device
+        self.outputs = list(bundle.manifest.signatures[name].outputs)
+        self._session = _open(bundle, name, height, width, device, threads)
+        if device.kind == "cuda" and self._session.get_providers()[0] != "CUDAExecutionProvider":
+            raise DeviceError(
+                "ONNX Runtime fell back to the CPU: is there an NVIDIA driver, and are the CUDA "
+                "libraries of impasto[gpu] installed?"
+            )
+
+    def run(self, inputs: Mapping[str, Value], to_host: Iterable[str] = ()) -> dict[str, Value]:
+        """Outputs by name: on the device, but those in ``to_host`` on the host."""
+        binding = self._session.io_binding()
+        for name, value in inputs.items():
+            binding.bind_ortvalue_input(name, value)
+        for name in self.outputs:
+            if name in to_host:
+                binding.bind_output(name, "cpu")
+            else:
+                binding.bind_output(name, self.device.kind, self.device.index)
+        self._session.run_with_iobinding(binding)
+        return dict(zip(self.outputs, binding.get_outputs(), strict=True))
+
+
+def _open(
+    bundle: Bundle, name: str, height: int, width: int, device: Device, threads: int | None
+) -> InferenceSession:
+    module = onnxruntime()
+    options = module.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong comes as an exception
+    options.enable_cpu_mem_arena = False  # a third less memory, and no slower
+    options.intra_op_num_threads = threads or 0
+    weights = bundle.files[WEIGHTS]
+    options.add_external_initializers_from_files_in_memory([WEIGHTS], [weights], [len(weights)])
+    signature = bundle.manifest.signatures[name]
+    for shape in (*signature.inputs.values(), *signature.outputs.values()):
+        for side in shape:
+            if isinstance(side, str):
+                options.add_free_dimension_override_by_name(side, _fix(side, height, width))
+    with _opening:
+        return module.InferenceSession(bundle.files[name], options, providers=device.providers)
+
+
+class Graphs:
+    """The graphs of a bundle on a device, the last few kept open. Safe between threads."""
+
+    def __init__(self, bundle: Bundle, device: Device, threads: int | None) -> None:
+        self.bundle, self.device, self.threads = bundle, device, threads
+        self._open: OrderedDict[tuple[str, int, int], Graph] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, name: str, height: int, width: int) -> Graph:
+        """The graph at a size."""
+        key = (name, height, width)
+        with self._lock:
+            graph = self._open.pop(key, None)
+            if graph is None:
+                graph = Graph(self.bundle, *key, self.device, self.threads)
+            self._open[key] = graph
+            while len(self._open) > OPEN_GRAPHS:
+                self._open.popitem(last=False)
+            return graph
