@@ -52,7 +52,11 @@ class Recipe:
     def terms(self) -> list[Term]:
         """Every head at its layers."""
         heads = [head() for head in HEADS] + list(self.heads)
-        for layer in (*self.content_layers, *self.style_layers, *(n for h in heads for n in h.layers or ())):
+        for layer in (
+            *self.content_layers,
+            *self.style_layers,
+            *(n for h in heads for n in h.layers or ()),
+        ):
             if layer not in (*LAYERS, IMAGE):
                 raise SettingError(
                     f"no layer {layer!r} in VGG19: it has {LAYERS[0]} to {LAYERS[-1]}"
@@ -193,7 +197,9 @@ def _replace(target: Path, draft: Path) -> None:
 def _target_shape(term: Term) -> trace.Shape:
     layer = _layer(term.layer)
     if term.head.target == "content":
-        side = (f"{axis}/{layer.stride}" if layer.stride > 1 else axis for axis in ("height", "width"))
+        side = (
+            f"{axis}/{layer.stride}" if layer.stride > 1 else axis for axis in ("height", "width")
+        )
         return (1, layer.channels, *side)
     return tuple(term.head.describe(torch.zeros(1, layer.channels, 16, 16)).shape)
 

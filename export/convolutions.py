@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from impasto.runtime.errors import ImpastoError
 from numpy.typing import NDArray
+
+from impasto.runtime.errors import ImpastoError
 
 CONVOLUTIONS: dict[str, tuple[int, int]] = {  # name -> (input channels, output channels)
     "conv1_1": (3, 64),

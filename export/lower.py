@@ -145,7 +145,7 @@ def _simplifications() -> list[pattern.RewriteRule]:
         return op.MatMul(op.Add(s, op.Transpose(s, perm=[1, 0])), f)
 
     return [
-        pattern.RewriteRule(transposed_twice, same),
+        pattern.RewriteRule(transposed_twice, same, remove_nodes=False),
         pattern.RewriteRule(to_the_first, same),
         pattern.RewriteRule(two_products, one_product),
     ]

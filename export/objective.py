@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from .convolutions import Weights
 from .heads import Head
 from .vgg import LAYERS, VGG19, Pooling
-from .convolutions import Weights
 
 IMAGE = "image"
 

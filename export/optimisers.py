@@ -82,7 +82,9 @@ class LBFGS(nn.Module):
         all_s, all_y = [s, *pairs[:n]], [y, *pairs[n : 2 * n]]
         held = ((image <= 0) & (gradient > 0)) | ((image >= 1) & (gradient < 0))
         free = 1.0 - held.to(image.dtype)
-        inverse = self.inverse(gradient * free, all_s, all_y, [rho, *pairs[2 * n :]], pyramid, gamma)
+        inverse = self.inverse(
+            gradient * free, all_s, all_y, [rho, *pairs[2 * n :]], pyramid, gamma
+        )
         direction = -free * inverse
         return (
             (image + step * direction).clamp(0, 1),

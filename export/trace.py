@@ -172,9 +172,7 @@ def _offsets(weights: Weights) -> dict[str, int]:
     return offsets
 
 
-def _external(
-    graph: ir.Graph, name: str, weights: Weights, offsets: Mapping[str, int]
-) -> ir.Value:
+def _external(graph: ir.Graph, name: str, weights: Weights, offsets: Mapping[str, int]) -> ir.Value:
     if name not in graph.initializers:
         array = weights.tensors()[name]
         kind = ir.DataType.UINT8 if array.dtype == np.uint8 else ir.DataType.FLOAT

@@ -1,9 +1,9 @@
 """Impasto's runtime: paint one picture in the style of another with ONNX Runtime alone.
 
-    from impasto.runtime import Engine
+from impasto.runtime import Engine
 
-    engine = Engine.load()
-    engine.stylize("photo.jpg", "painting.jpg").save("out.png")
+engine = Engine.load()
+engine.stylize("photo.jpg", "painting.jpg").save("out.png")
 """
 
 from .engine import Engine

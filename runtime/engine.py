@@ -112,7 +112,9 @@ class Engine:
             raise SettingError(f"size must be {MIN_SIDE} to {MAX_SIDE} pixels, not {side}")
         if seed < 0:
             raise SettingError(f"seed must be 0 or more, not {seed}")
-        start = init if init is not None else ("content" if content is not None and styles else "noise")
+        start = (
+            init if init is not None else ("content" if content is not None and styles else "noise")
+        )
         if isinstance(start, str) and start == "content" and content is None:
             raise SettingError("init cannot be content: there is none; use noise or a picture")
 

@@ -1,11 +1,11 @@
 """The errors that this package raises on purpose. Every message names what is wrong and the mend.
 
-    ImpastoError
-    ├── BundleError      a model folder that is incomplete, altered or of another schema
-    ├── DeviceError      no ONNX Runtime, or not the device that was asked for
-    ├── DivergenceError  the loss stopped being a number or kept growing; holds the last good picture
-    ├── ImageError       a picture that cannot be read or written
-    └── SettingError     a value that makes no sense: an unknown preset, a negative size
+ImpastoError
+├── BundleError      a model folder that is incomplete, altered or of another schema
+├── DeviceError      no ONNX Runtime, or not the device that was asked for
+├── DivergenceError  the loss stopped being a number or kept growing; holds the last good picture
+├── ImageError       a picture that cannot be read or written
+└── SettingError     a value that makes no sense: an unknown preset, a negative size
 """
 
 from __future__ import annotations

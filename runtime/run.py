@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .errors import DivergenceError
 from .image import from_tensor, resize, scaled_size, to_tensor, write_image
 from .manifest import Manifest, Preset
-from .optimiser import Optimiser, make_optimiser
+from .optimiser import make_optimiser
 from .session import Graphs, Value, fix
 
 RETRIES = 8

@@ -114,7 +114,9 @@ def cuda_problem(device: Device, bundle: Bundle) -> str | None:
     try:
         graph = Graph(bundle, name, 16, 16, device)
         shapes = bundle.manifest.signatures[name].inputs
-        graph.run({k: device.upload(np.zeros(fix(s, 16, 16), np.float32)) for k, s in shapes.items()})
+        graph.run(
+            {k: device.upload(np.zeros(fix(s, 16, 16), np.float32)) for k, s in shapes.items()}
+        )
     except DeviceError as error:
         return str(error)
     except Exception as error:  # the provider's errors have no common type
