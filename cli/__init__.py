@@ -1,0 +1,1 @@
+"""Impasto's command line: thin typer commands over the runtime's public names."""

@@ -128,7 +128,7 @@ def _write(folder: Path, weights: Weights, recipe: Recipe, terms: Sequence[Term]
         layers={t.layer: _layer(t.layer) for t in terms if t.layer != IMAGE},
         terms=tuple(_entry(term) for term in terms),
         presets=presets.PRESETS,
-        poolings=dict(poolings),
+        poolings={str(pooling): graphs for pooling, graphs in poolings.items()},
         optimisers=optimisers,
         signatures=draft.signatures,
         files={path.name: _file(path) for path in sorted(folder.iterdir())},

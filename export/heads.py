@@ -26,6 +26,7 @@ Any differentiable torch code will do; the backward pass is traced. A head of on
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -45,13 +46,10 @@ class Head(nn.Module):
     weight: ClassVar[float] = 1.0
     """Default weight of each of its terms."""
 
-    def statistics(self, features: torch.Tensor, *target: torch.Tensor) -> torch.Tensor:
-        """Sums over space, of any shape that does not depend on the picture's size."""
-        raise TypeError(f"{type(self).__name__} does not define statistics(features)")
-
-    def loss(self, means: torch.Tensor, *target: torch.Tensor) -> torch.Tensor:
-        """The term, a scalar, from the statistics' means over all positions."""
-        raise TypeError(f"{type(self).__name__} does not define loss(means)")
+    statistics: Callable[..., torch.Tensor]
+    """Sums over space, of any shape that does not depend on the picture's size."""
+    loss: Callable[..., torch.Tensor]
+    """The term, a scalar, from the statistics' means over all positions."""
 
     def term(self, features: torch.Tensor, target: torch.Tensor | None) -> torch.Tensor:
         """The term of a whole picture."""

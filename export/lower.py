@@ -11,13 +11,13 @@ from typing import Any
 
 import onnx_ir as ir
 import torch
-from onnxscript import opset18 as op
-from onnxscript import optimizer, rewriter
+from onnxscript import opset18, optimizer, rewriter
 from onnxscript.rewriter import pattern
 
 from impasto.runtime.errors import ImpastoError
 
 OPSET = 18
+op: Any = opset18
 aten = torch.ops.aten
 
 

@@ -93,7 +93,7 @@ def _feeds(inputs: trace.Shapes, size: tuple[int, int]) -> dict[str, Array]:
             feeds[name] = s + s**3
         elif name.startswith("rho_"):
             s, y = feeds[f"s_{name[4:]}"], feeds[f"y_{name[4:]}"]
-            feeds[name] = 1 / np.vdot(s, y).reshape(1)
+            feeds[name] = np.array([1 / np.vdot(s, y)], np.float32)
     return feeds
 
 

@@ -55,4 +55,4 @@ class VGG19(nn.Module):
 
 def stride(layer: str) -> int:
     """How many pixels lie between two positions of the layer's feature map."""
-    return 2 ** sum(LAYERS.index(pooled) < LAYERS.index(layer) for pooled in POOLED)
+    return 1 << sum(LAYERS.index(pooled) < LAYERS.index(layer) for pooled in POOLED)

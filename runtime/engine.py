@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Literal, cast, get_args
 
 from .bundle import Bundle
 from .errors import SettingError
-from .image import MAX_PIXELS, MIN_SIDE, Source, read_image
-from .manifest import Manifest, Preset, Term
-from .run import Picture, Plan, Result, Run, Step
+from .image import MAX_PIXELS, MIN_SIDE, Picture, Source, read_image
+from .manifest import Manifest, OptimiserName, Preset, Term
+from .run import Plan, Result, Run, Step
 from .session import Device, Graphs, choose_device
 
 MAX_SIDE = 16384
@@ -112,21 +113,15 @@ class Engine:
             raise SettingError(f"size must be {MIN_SIDE} to {MAX_SIDE} pixels, not {side}")
         if seed < 0:
             raise SettingError(f"seed must be 0 or more, not {seed}")
-        start = (
-            init if init is not None else ("content" if content is not None and styles else "noise")
-        )
-        if isinstance(start, str) and start == "content" and content is None:
-            raise SettingError("init cannot be content: there is none; use noise or a picture")
 
         def read(source: Source) -> Picture:
             return read_image(source, max_pixels=max_pixels)
 
-        named = isinstance(start, str) and start in ("content", "noise")
         plan = Plan(
             content=None if content is None else read(content),
             styles=[read(item) for item in styles],
             shares=shares,
-            init=start if named else read(start),
+            init=_start(init, content is not None, bool(styles)) or read(cast(Source, init)),
             seed=seed,
             size=side,
             preset=chosen,
@@ -174,14 +169,14 @@ class Engine:
             )
         if iterations is not None and iterations < 1:
             raise SettingError(f"iterations must be at least 1, not {iterations}")
-        if optimizer not in (None, "lbfgs", "adam"):
-            raise SettingError(f"no optimizer {optimizer!r}: there are lbfgs, adam")
+        if optimizer is not None and optimizer not in get_args(OptimiserName):
+            raise SettingError(f"no optimizer {optimizer!r}: there are lbfgs and adam")
         usual = preset.pooling if preset.pooling in manifest.poolings else None
         return replace(
             preset,
             pooling=pooling or usual or next(iter(manifest.poolings)),
             iterations=(iterations,) if iterations else preset.iterations,
-            optimizer=optimizer or preset.optimizer,
+            optimizer=cast(OptimiserName, optimizer or preset.optimizer),
         )
 
     def _weights(
@@ -210,6 +205,17 @@ def _weight(term: Term, wanted: Mapping[str, float], preset: Preset) -> float:
             if name in source:
                 return float(source[name])
     return term.weight
+
+
+def _start(init: Source | None, content: bool, style: bool) -> Literal["content", "noise"] | None:
+    """What a run starts from; None: a picture of the user's."""
+    if init is None:
+        return "content" if content and style else "noise"
+    if not isinstance(init, str) or init not in ("content", "noise"):
+        return None
+    if init == "content" and not content:
+        raise SettingError("init cannot be content: there is none; use noise or a picture")
+    return "content" if init == "content" else "noise"
 
 
 def _several(style: Source | Sequence[Source] | None) -> list[Source]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_PIXELS",
     "MIN_SIDE",
+    "Picture",
     "Source",
     "check_output",
     "from_tensor",
@@ -37,6 +38,8 @@ __all__ = [
     "write_image",
 ]
 
+Picture: TypeAlias = NDArray[np.float32]
+"""(height, width, 3), RGB in [0, 1]."""
 Source: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any]
 
 MAX_PIXELS = 100_000_000

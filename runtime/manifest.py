@@ -16,6 +16,7 @@ from .errors import BundleError
 SCHEMA = 1
 FILE_NAME = "manifest.json"
 
+OptimiserName = Literal["lbfgs", "adam"]
 Shape = tuple[int | str, ...]
 """Of a graph's input or output: numbers, or ``height``, ``width``, ``height/8`` ..."""
 
@@ -47,7 +48,7 @@ class Preset:
     about: str
     pooling: str
     weights: dict[str, float]
-    optimizer: Literal["lbfgs", "adam"]
+    optimizer: OptimiserName
     rate: float
     """Adam's step, in units of the picture's range [0, 1]."""
     pyramid: tuple[float, ...]

@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 
 from .manifest import Preset
-from .session import Graphs, Value
+from .session import Device, Graphs, Value
 
 
-class Optimiser(Protocol):
+class Optimiser(ABC):
     """``propose`` is pure; ``accept`` makes its last proposal's state the next one's."""
 
     tolerance: float
-    """The loss may grow by this factor in a step."""
+    """The loss may become this many times larger in a step."""
 
+    @abstractmethod
     def propose(self, image: Value, gradient: Value, step: float) -> Value:
         """The next image; ``step`` scales the update."""
 
+    @abstractmethod
     def accept(self, image: Value, gradient: Value) -> None:
-        """The proposal from this image and gradient was taken."""
+        """The last proposal, from this image and gradient, was taken."""
 
+    @abstractmethod
     def restart(self) -> bool:
         """Forget the history; False if there was none."""
 
 
-class Adam:
+class Adam(Optimiser):
     """First moments, second moments and a count."""
 
-    tolerance = 10.0
+    tolerance = 10.0  # it may climb: a step does not depend on the loss
 
     def __init__(self, graphs: Graphs, preset: Preset, height: int, width: int) -> None:
         self._graph = graphs.get(graphs.bundle.manifest.optimisers.adam, height, width)
         self._device = graphs.device
         self._rate = preset.rate
-        self._shape = (1, 3, height, width)
-        self.restart()
+        blank = _zeros(self._device, 1, 3, height, width)
+        self._fresh = {"count": _zeros(self._device, 1), "mean": blank, "square": blank}
+        self._state = self._fresh
+        self._proposal: dict[str, Value] = {}
 
     def propose(self, image: Value, gradient: Value, step: float) -> Value:
+        """See Optimiser."""
         rate = self._device.upload(np.array([step * self._rate], np.float32))
         self._proposal = self._graph.run(
             {"image": image, "gradient": gradient, "rate": rate, **self._state}
@@ -46,68 +53,73 @@ class Adam:
         return self._proposal["next_image"]
 
     def accept(self, image: Value, gradient: Value) -> None:
-        self._state = {name: self._proposal[f"next_{name}"] for name in ("count", "mean", "square")}
+        """See Optimiser."""
+        self._state = {name: self._proposal[f"next_{name}"] for name in self._state}
 
     def restart(self) -> bool:
-        zeros = np.zeros(self._shape, np.float32)
-        fresh = not hasattr(self, "_proposal")
-        self._state = {
-            "count": self._device.upload(np.zeros(1, np.float32)),
-            "mean": self._device.upload(zeros),
-            "square": self._device.upload(zeros),
-        }
-        return not fresh
+        """See Optimiser."""
+        had = self._state is not self._fresh
+        self._state = self._fresh
+        return had
 
 
-class LBFGS:
-    """The pairs (s, y, rho), newest first, and what the next pair is made from.
+@dataclass(frozen=True)
+class _Memory:
+    """Pairs (s, y, rho), newest first, their scale gamma, and the image and gradient before."""
 
-    Handles move from place to place; nothing is copied.
-    """
+    pairs: tuple[tuple[Value, ...], ...]
+    gamma: Value
+    previous: tuple[Value, Value] | None
 
-    tolerance = 1.5
+
+class LBFGS(Optimiser):
+    """Handles move from place to place in the memory; nothing is copied."""
+
+    tolerance = 1.1
 
     def __init__(self, graphs: Graphs, preset: Preset, height: int, width: int) -> None:
         optimisers = graphs.bundle.manifest.optimisers
         self._graph = graphs.get(optimisers.lbfgs, height, width)
         self._older = optimisers.history_size - 1
-        upload = graphs.device.upload
-        self._upload = upload
-        self._pyramid = upload(np.array(preset.pyramid, np.float32))
-        blank, zero = upload(np.zeros((1, 3, height, width), np.float32)), upload(np.zeros(1))
-        self._none = (blank, blank, zero)
-        self._zero = zero
-        self.restart()
+        self._device = graphs.device
+        self._pyramid = self._device.upload(np.array(preset.pyramid, np.float32))
+        blank, zero = _zeros(self._device, 1, 3, height, width), _zeros(self._device, 1)
+        self._no_pair = (blank, blank, zero)
+        self._fresh = _Memory((), zero, None)
+        self._memory = self._fresh
+        self._proposal: dict[str, Value] = {}
 
     def propose(self, image: Value, gradient: Value, step: float) -> Value:
-        previous = self._previous or (image, gradient)
+        """See Optimiser."""
+        memory = self._memory
+        previous_image, previous_gradient = memory.previous or (image, gradient)
         inputs = {
             "image": image,
             "gradient": gradient,
-            "previous_image": previous[0],
-            "previous_gradient": previous[1],
-            "step": self._upload(np.array([step], np.float32)),
+            "previous_image": previous_image,
+            "previous_gradient": previous_gradient,
+            "step": self._device.upload(np.array([step], np.float32)),
             "pyramid": self._pyramid,
-            "gamma": self._gamma,
+            "gamma": memory.gamma,
         }
-        for i in range(1, self._older + 1):
-            pair = self._pairs[i - 1] if i <= len(self._pairs) else self._none
+        missing = self._older - len(memory.pairs)
+        for i, pair in enumerate((*memory.pairs, *[self._no_pair] * missing), start=1):
             inputs |= zip((f"s_{i}", f"y_{i}", f"rho_{i}"), pair, strict=True)
         self._proposal = self._graph.run(inputs)
         return self._proposal["next_image"]
 
     def accept(self, image: Value, gradient: Value) -> None:
+        """See Optimiser."""
+        pairs = self._memory.pairs
         pair = tuple(self._proposal[name] for name in ("s", "y", "rho"))
         if pair[2].numpy()[0] > 0:  # else it failed the curvature test
-            self._pairs = [pair, *self._pairs][: self._older]
-        self._gamma = self._proposal["next_gamma"]
-        self._previous = (image, gradient)
+            pairs = (pair, *pairs)[: self._older]
+        self._memory = _Memory(pairs, self._proposal["next_gamma"], (image, gradient))
 
     def restart(self) -> bool:
-        had = bool(getattr(self, "_pairs", ()))
-        self._pairs: list[tuple[Value, ...]] = []
-        self._gamma = self._zero
-        self._previous: tuple[Value, Value] | None = None
+        """See Optimiser."""
+        had = bool(self._memory.pairs)
+        self._memory = self._fresh
         return had
 
 
@@ -115,3 +127,7 @@ def make_optimiser(graphs: Graphs, preset: Preset, height: int, width: int) -> O
     """The preset's optimiser at a size."""
     kind = LBFGS if preset.optimizer == "lbfgs" else Adam
     return kind(graphs, preset, height, width)
+
+
+def _zeros(device: Device, *shape: int) -> Value:
+    return device.upload(np.zeros(shape, np.float32))

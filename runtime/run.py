@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DivergenceError
-from .image import from_tensor, resize, scaled_size, to_tensor, write_image
+from .image import Picture, from_tensor, resize, scaled_size, to_tensor, write_image
 from .manifest import Manifest, Preset
 from .optimiser import make_optimiser
 from .session import Graphs, Value, fix
@@ -25,7 +25,6 @@ STALLED = 1e-7
 PATIENCE = 5
 """So many idle iterations restart the optimiser; as many again end the scale."""
 
-Picture = NDArray[np.float32]
 Stopped = Literal["finished", "converged", "cancelled", "deadline"]
 
 
@@ -317,7 +316,8 @@ def _sizes(plan: Plan) -> list[tuple[int, int]]:
     sides = [plan.size]
     while sides[-1] // 2 >= plan.preset.coarsest:
         sides.append(sides[-1] // 2)
-    return [scaled_size(*source.shape[:2], side) for side in reversed(sides)]
+    height, width, _ = source.shape
+    return [scaled_size(height, width, side) for side in reversed(sides)]
 
 
 def _iterations(preset: Preset, coarser: int) -> int:

@@ -105,7 +105,7 @@ def cuda_problem(device: Device, bundle: Bundle) -> str | None:
     if "CUDAExecutionProvider" not in module.get_available_providers():
         if "onnxruntime-gpu" in installed_builds():
             return (
-                "both onnxruntime and onnxruntime-gpu are installed, which gives a CPU-only module: "
+                "onnxruntime and onnxruntime-gpu are both installed, so the module is CPU-only: "
                 "pip uninstall onnxruntime onnxruntime-gpu, then pip install 'impasto[gpu]'"
             )
         return "this build of ONNX Runtime has no CUDA: pip install 'impasto[gpu]'"

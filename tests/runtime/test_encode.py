@@ -38,12 +38,14 @@ def test_lossy_formats_come_close(tmp_path: Path, suffix: str, kind: str) -> Non
     path = tmp_path / f"a{suffix}"
     write_image(np.stack([ramp, ramp, ramp], 2), str(path))
     np.testing.assert_allclose(read_image(path)[:, :, 1], ramp, atol=0.03)
-    assert Image.open(path).format == kind
+    with Image.open(path) as image:
+        assert image.format == kind
 
 
 def test_jpegs_keep_the_colour_resolution(tmp_path: Path) -> None:
     write_image(PICTURE, tmp_path / "a.jpg")
-    assert JpegImagePlugin.get_sampling(Image.open(tmp_path / "a.jpg")) == 0  # 4:4:4
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert JpegImagePlugin.get_sampling(image) == 0  # 4:4:4
 
 
 def test_samples_are_rounded_and_clipped(tmp_path: Path) -> None:
@@ -61,9 +63,8 @@ def test_samples_are_rounded_and_clipped(tmp_path: Path) -> None:
 def test_a_png_carries_the_parameters(tmp_path: Path) -> None:
     parameters = {"style_weight": "1000.0", "style": "Sternennacht über der Rhône, 星月夜"}
     write_image(PICTURE, tmp_path / "a.png", parameters=parameters)
-    image = Image.open(tmp_path / "a.png")
-    assert isinstance(image, Image.Image)
-    assert image.text == parameters
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.text == parameters  # type: ignore[attr-defined]
     write_image(PICTURE, tmp_path / "a.jpg", parameters=parameters)  # and the others do without
 
 

@@ -44,10 +44,10 @@ def test_a_file_a_pillow_image_and_an_array_read_the_same(tmp_path: Path) -> Non
 
 
 def test_arrays_of_any_layout_and_gray_ones() -> None:
-    np.testing.assert_array_equal(read_image(np.asfortranarray(BYTES)), read_image(BYTES))
-    flipped = read_image(BYTES[:, ::-1])
-    assert flipped.flags.c_contiguous
-    np.testing.assert_array_equal(flipped, read_image(BYTES)[:, ::-1])
+    for array in (np.asfortranarray(BYTES), BYTES[::-1, ::-1], BYTES.swapaxes(0, 1)):
+        picture = read_image(array)
+        assert picture.flags.c_contiguous
+        np.testing.assert_array_equal(picture, (array / 255).astype(np.float32))
     gray = np.linspace(0, 1, 400).reshape(20, 20).astype(np.float16)
     np.testing.assert_array_equal(read_image(gray), np.stack([gray] * 3, 2).astype(np.float32))
 
@@ -174,17 +174,20 @@ def test_the_limit_on_pixels(tmp_path: Path) -> None:
             read_image(source, max_pixels=18 * 24 - 1)
 
 
-@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".bmp", ".gif", ".ppm"])
 def test_pillows_own_limit_neither_warns_nor_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recwarn: pytest.WarningsRecorder,
+    suffix: str,
 ) -> None:
     path = tmp_path / f"a{suffix}"
     Image.fromarray(BYTES).save(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 18 * 24 - 1)
-    with pytest.raises(Image.DecompressionBombWarning):
-        Image.open(path)
+    with pytest.warns(Image.DecompressionBombWarning), Image.open(path):
+        pass
     assert read_image(path).shape == (18, 24, 3)
+    assert not recwarn.list
     assert Image.MAX_IMAGE_PIXELS == 18 * 24 - 1
 
 

