@@ -16,8 +16,8 @@ GATYS2016 = Preset(
     rate=0.02,
     pyramid=PYRAMID,
     size=512,
-    coarsest=192,
-    iterations=(60, 100),
+    coarsest=400,
+    iterations=(80, 100),
 )
 
 NEURAL_STYLE = dataclasses.replace(

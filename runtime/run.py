@@ -287,8 +287,10 @@ class Level:
             found["content"] = self._describe_picture(resize(picture, *self._size), share)
         for share, picture in styles:
             own = self._describe_picture(_same_area(picture, self._size), share)
-            for name, array in own.items():
-                found["style"][name] = found["style"].get(name, np.float32(0)) + array
+            for term in self._manifest.terms:
+                if term.target == "style":  # content maps of several styles have several shapes
+                    sums = found["style"].get(term.name, np.float32(0))
+                    found["style"][term.name] = sums + own[term.name]
         targets = {}
         for term in self._manifest.terms:
             if term.target:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bundle import WEIGHTS, Bundle
-from .errors import DeviceError
+from .errors import DeviceError, SettingError
 from .manifest import Shape
 
 if TYPE_CHECKING:
@@ -82,11 +82,12 @@ def choose_device(wanted: str, bundle: Bundle) -> Device:
     """The device of ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; one that has run a real graph.
 
     Raises:
-        DeviceError: CUDA was asked for by name and does not work, or no such device exists.
+        DeviceError: CUDA was asked for by name and does not work.
+        SettingError: no such device exists.
     """
     matched = re.fullmatch(r"auto|cpu|cuda(?::(\d{1,3}))?", wanted)
     if not matched:
-        raise DeviceError(f"no device {wanted!r}: say auto, cpu, cuda or cuda:N")
+        raise SettingError(f"no device {wanted!r}: say auto, cpu, cuda or cuda:N")
     if wanted == "cpu":
         onnxruntime()
         return Device("cpu")
@@ -179,6 +180,7 @@ def _open(
     options.log_severity_level = 4  # what goes wrong comes as an exception
     options.enable_cpu_mem_arena = False  # a third less memory, and no slower
     options.intra_op_num_threads = threads or 0
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others run here too
     weights = bundle.files[WEIGHTS]
     options.add_external_initializers_from_files_in_memory([WEIGHTS], [weights], [len(weights)])
     signature = bundle.manifest.signatures[name]

@@ -1,0 +1,62 @@
+"""The program ``impasto``: how every command ends, and with which exit code.
+
+0 done, 1 failed, 2 a wrong command line or setting, 130 interrupted (143 by SIGTERM). What goes
+wrong is one line on stderr; a traceback is a bug.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+
+def main() -> None:
+    """Run the command line."""
+    signal.signal(signal.SIGINT, lambda number, _: os._exit(128 + number))
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime's, since 1.29, at import
+    from .interrupts import interrupts
+
+    interrupts.watch()
+    sys.exit(run(sys.argv[1:] or ["--help"]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; its exit code."""
+    import typer
+
+    from .commands import app
+    from .console import say
+    from .interrupts import interrupts
+
+    try:
+        return app(arguments, prog_name="impasto", standalone_mode=False) or 0
+    except typer.TyperException as error:
+        say(f"{error.format_message().rstrip('.')}; see impasto --help")
+        return error.exit_code
+    except KeyboardInterrupt:
+        say("interrupted: nothing was written")
+        return interrupts.exit_code
+    except Exception as error:
+        sentence, code = _explain(error)
+        if code is None:
+            raise
+        say(sentence)
+        return code
+
+
+def _explain(error: Exception) -> tuple[str, int | None]:
+    """A sentence and an exit code; None for what nobody foresaw."""
+    from impasto.runtime import ImpastoError, SettingError
+
+    text = str(error)
+    if isinstance(error, ImpastoError):
+        return text, 2 if isinstance(error, SettingError) else 1
+    # ONNX Runtime has no exception of its own for this.
+    if isinstance(error, MemoryError) or "bad_alloc" in text or "allocate memory" in text:
+        return "not enough memory: try a smaller --size, or close other programs", 1
+    return text, None
+
+
+if __name__ == "__main__":
+    main()

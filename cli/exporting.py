@@ -1,0 +1,113 @@
+"""The command ``export``: the one that needs PyTorch."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any, get_args
+
+from impasto.runtime import ImpastoError, SettingError
+
+from .console import print_json, say
+from .interrupts import interrupts
+
+if TYPE_CHECKING:
+    from impasto.export import Head, Recipe
+
+
+def export_bundle(
+    output: str,
+    network: str,
+    weights: tuple[str, str | None],
+    recipe: dict[str, Any],
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Write a bundle and print how exactly its graphs compute what PyTorch does."""
+    if network != "vgg19":
+        raise SettingError(f"no network {network!r}: there is vgg19")
+    if os.path.lexists(output) and not overwrite:  # before PyTorch is loaded
+        raise ImpastoError(f"{output}: exists already; choose another folder or pass --overwrite")
+    with interrupts.mode("raise"), warnings.catch_warnings():  # raise: half a bundle goes away
+        warnings.simplefilter("ignore", FutureWarning)  # PyTorch's, to itself
+        say(f"{output}: tracing, then verifying against PyTorch; that takes a minute or so")
+        export = _exporter()
+        chosen = make_recipe(recipe)
+        report = export.export_bundle(output, export.load_weights(*weights), chosen, overwrite)
+    worst: dict[tuple[str, str], float] = {}
+    for figure in report:
+        key = (figure.graph, figure.output)
+        worst[key] = max(figure.error, worst.get(key, 0.0))
+    if as_json:
+        figures = [{"graph": g, "output": o, "error": error} for (g, o), error in worst.items()]
+        print_json({"event": "done", "output": output, "figures": figures})
+        return
+    print(f"{output}: written; the largest relative errors against PyTorch are")
+    for (graph, name), error in worst.items():
+        print(f"{graph:18} {name:18} {error:.1e}")
+
+
+def make_recipe(options: dict[str, Any]) -> Recipe:
+    """A Recipe of what was given; ``none`` is no layer at all, heads are MODULE:CLASS.
+
+    Raises:
+        SettingError: an unknown layer, pooling or head.
+    """
+    from impasto.export import Recipe
+    from impasto.export.vgg import Pooling
+
+    for name in ("content_layers", "style_layers"):
+        if options.get(name) == ["none"]:
+            options[name] = ()
+    for pooling in options.get("poolings", ()):
+        if pooling not in get_args(Pooling):
+            raise SettingError(f"no pooling {pooling!r}: there are {', '.join(get_args(Pooling))}")
+    if options.get("history_size", 1) < 1:
+        raise SettingError(f"history must be at least 1, not {options['history_size']}")
+    recipe = Recipe(**options | {"heads": [load_head(spec) for spec in options.get("heads", ())]})
+    recipe.terms()  # a wrong layer is told before weights are fetched
+    return recipe
+
+
+def load_head(spec: str) -> Head:
+    """The head that MODULE:CLASS names; modules in the current directory come first.
+
+    Raises:
+        SettingError: no such module, nothing of that name in it, or not a Head.
+    """
+    from impasto.export import Head
+
+    module_name, _, name = spec.partition(":")
+    if not module_name or not name:
+        raise SettingError(f"--head {spec}: write MODULE:CLASS, such as my_module:MyHead")
+    sys.path.insert(0, os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # it is the user's: anything may go wrong in it
+        raise SettingError(
+            f"--head {spec}: {module_name} cannot be imported from this folder "
+            f"({type(error).__name__}: {error})"
+        ) from error
+    finally:
+        sys.path.pop(0)
+    kind = getattr(module, name, None)
+    if not (isinstance(kind, type) and issubclass(kind, Head)):
+        raise SettingError(
+            f"--head {spec}: {module_name} must have a class {name} derived from "
+            "impasto.export.Head"
+        )
+    if not (hasattr(kind, "name") and hasattr(kind, "target")):
+        raise SettingError(f"--head {spec}: {name} must say its `name` and its `target`")
+    return kind()
+
+
+def _exporter() -> Any:
+    try:
+        import impasto.export as module
+    except ImportError as error:
+        raise ImpastoError(
+            f"export needs PyTorch and what traces it ({error}): pip install 'impasto[export]'"
+        ) from error
+    return module

@@ -1,0 +1,97 @@
+"""Options of the commands, and those that all painting commands share."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from typer import BadParameter, Option
+
+
+def option(metavar: str, text: str, kind: Callable[[str], Any] = str) -> Any:
+    """An option whose value is a str, int or float."""
+
+    def parse(value: str) -> Any:
+        try:
+            return kind(value)
+        except ValueError:
+            raise BadParameter(f"{value!r} is not a {NAMES[kind]}") from None
+
+    return Option(metavar=metavar, help=text, parser=None if kind is str else parse)
+
+
+Text = str | None
+Whole = int | None
+Number = float | None
+Texts = list[str] | None
+NAMES: dict[Any, str] = {int: "whole number", float: "number"}
+
+Json = Annotated[bool, Option("--json", help="One JSON object a line on stdout.")]
+Overwrite = Annotated[bool, Option("--overwrite", help="Replace an existing output.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What all painting commands share. None leaves the choice to the runtime."""
+
+    output: Annotated[
+        str, Option("-o", "--output", metavar="FILE", help="A .png, .jpg, .webp, .tif.")
+    ]
+    preset: Annotated[Text, option("NAME", "Settings under a name.")] = None
+    size: Annotated[Whole, option("N", "Long side of the result in pixels.", int)] = None
+    pooling: Annotated[Text, option("avg|max", "How the network pools.")] = None
+    iterations: Annotated[Whole, option("N", "Iterations at every scale.", int)] = None
+    optimizer: Annotated[Text, option("lbfgs|adam", "What moves the pixels.")] = None
+    tv_weight: Annotated[Number, option("W", "Weight of the total variation.", float)] = None
+    weight: Annotated[
+        Texts,
+        option("NAME=W", "Weight of a head (style) or term (style.conv1_1); repeatable."),
+    ] = None
+    seed: Annotated[Whole, option("N", "Seed of the noise.", int)] = None
+    model: Annotated[Text, option("DIR", "A bundle; default: $IMPASTO_MODEL, else VGG19.")] = None
+    device: Annotated[Text, option("auto|cpu|cuda[:N]", "Default: CUDA where it works.")] = None
+    threads: Annotated[Whole, option("N", "CPU threads; default: one a core.", int)] = None
+    max_pixels: Annotated[Whole, option("N", "Refuse pictures with more than this.", int)] = None
+    json: Json = False
+    overwrite: Overwrite = False
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Those given with --tv-weight and --weight."""
+        found = given(tv=self.tv_weight)
+        for pair in self.weight or ():
+            try:
+                name, value = pair.split("=")
+                found[name] = float(value)
+            except ValueError:
+                raise BadParameter(
+                    f"{pair!r} is not NAME=NUMBER, such as style=1000", param_hint="'--weight'"
+                ) from None
+        return found
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that are not None: defaults stay with those who are called."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Add Settings' fields to the options of a command, which gets them as ``settings``."""
+    own = dict(inspect.signature(command, eval_str=True).parameters)
+    del own["settings"]
+    shared = inspect.signature(Settings, eval_str=True).parameters
+
+    def wrapper(**options: Any) -> None:
+        settings = Settings(**{name: options.pop(name) for name in shared})
+        command(**options, settings=settings)
+
+    wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
+    wrapper.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for parameter in (*own.values(), *shared.values())
+        ]
+    )
+    return wrapper

@@ -1,0 +1,135 @@
+"""What inspect and doctor find out. Their reports go to stdout, as text or as one JSON object."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import textwrap
+import time
+from collections.abc import Iterator
+from importlib import metadata, resources
+from typing import TYPE_CHECKING, Any
+
+from .console import print_json
+
+if TYPE_CHECKING:
+    from impasto.runtime.bundle import Bundle
+
+
+def inspect_bundle(model: str | None, as_json: bool) -> None:
+    """Check a bundle and print what it is."""
+    from impasto.runtime.bundle import Bundle
+
+    bundle = Bundle(model)
+    if as_json:
+        operators = {name: bundle.operators(name) for name in bundle.manifest.signatures}
+        manifest = dataclasses.asdict(bundle.manifest)
+        print_json({"path": str(bundle.path), **manifest, "operators": operators})
+        return
+    for line in _describe_bundle(bundle):
+        print(textwrap.fill(line, 100, subsequent_indent=" " * 6, break_on_hyphens=False))
+
+
+def _describe_bundle(bundle: Bundle) -> Iterator[str]:
+    manifest = bundle.manifest
+    yield f"{bundle.path}: {manifest.network}, complete and unaltered"
+    yield f"pooling: {', '.join(manifest.poolings)}"
+    yield "terms:"
+    for term in manifest.terms:
+        layer = manifest.layers.get(term.layer)
+        where = f"{layer.channels} channels, stride {layer.stride}" if layer else "the picture"
+        yield f"  {term.name}: weight {term.weight:g}, {where}, target {term.target or 'none'}"
+    yield "presets, the first is the default:"
+    for name, preset in manifest.presets.items():
+        yield f"  {name}: {', '.join(f'{k} {_text(v)}' for k, v in vars(preset).items())}"
+    yield "graphs:"
+    for name, signature in manifest.signatures.items():
+        inputs, outputs = ", ".join(signature.inputs), ", ".join(signature.outputs)
+        yield f"  {name}: {bundle.operators(name).total()} operators, {inputs} -> {outputs}"
+    yield "files, with bytes and SHA-256:"
+    for name, file in manifest.files.items():
+        yield f"  {name:18} {file.size:>9} {file.sha256}"
+    yield f"weights: {manifest.provenance.weights}"
+    yield f"licence: {manifest.provenance.licence}"
+    yield f"made by: {_text(manifest.provenance.versions)}"
+
+
+def _text(fact: Any) -> str:
+    if isinstance(fact, dict):
+        return ", ".join(f"{name} {_text(value)}" for name, value in fact.items()) or "none"
+    if isinstance(fact, (list, tuple)):
+        return " ".join(map(_text, fact))
+    return f"{fact:.4g}" if isinstance(fact, float) else str(fact)
+
+
+def examine(as_json: bool) -> bool:
+    """Print what is installed, what works and what does not; whether all is well."""
+    facts: dict[str, Any] = {"python": platform.python_version(), "system": platform.platform()}
+    for name in ("impasto", "numpy", "pillow"):
+        facts[name] = metadata.version(name)
+    problems = list(_examine(facts))
+    if as_json:
+        print_json({**facts, "problems": problems})
+    else:
+        for name, fact in facts.items():
+            print(f"{name}: {_text(fact)}")
+        for problem in problems:
+            print(f"problem: {problem}")
+        print("all is well" if not problems else f"problems: {len(problems)}")
+    return not problems
+
+
+def _examine(facts: dict[str, Any]) -> Iterator[str]:
+    """Fill in the facts; yield the problems."""
+    from impasto.runtime import ImpastoError
+    from impasto.runtime.bundle import Bundle
+    from impasto.runtime.session import installed_builds, onnxruntime
+
+    facts["onnxruntime"] = builds = installed_builds()
+    bundle = providers = None
+    try:
+        facts["providers"] = providers = onnxruntime().get_available_providers()
+    except ImpastoError as error:
+        yield str(error)
+    try:
+        bundle = Bundle()
+        facts["bundle"] = str(bundle.path)
+    except ImpastoError as error:
+        yield str(error)
+    if providers is None or bundle is None:
+        return
+    yield from _examine_cuda(facts, bundle, "onnxruntime-gpu" in builds)
+    try:
+        facts["run"] = _tiny_run(facts)
+    except Exception as error:  # whatever it is, telling it is what this command is for
+        yield f"a tiny run failed: {type(error).__name__}: {error}"
+
+
+def _examine_cuda(facts: dict[str, Any], bundle: Bundle, expected: bool) -> Iterator[str]:
+    """Why not CUDA is a fact; it is a problem only for those who installed what uses it."""
+    from impasto.runtime.session import Device, cuda_problem
+
+    reason = cuda_problem(Device("cuda"), bundle)
+    facts["cuda"] = reason or "works"
+    if reason and expected:
+        yield f"CUDA does not work: {reason}"
+
+
+def _tiny_run(facts: dict[str, Any]) -> dict[str, Any]:
+    from impasto.runtime import Engine
+
+    started = time.perf_counter()
+    engine = Engine.load()
+    facts["device"] = engine.device
+    examples = resources.files("impasto.models") / "example"
+    with (
+        resources.as_file(examples / "photo.jpg") as photo,
+        resources.as_file(examples / "painting.jpg") as painting,
+    ):
+        result = engine.stylize(photo, painting, size=64, iterations=3)
+    return {
+        "size": f"{result.image.shape[1]} x {result.image.shape[0]}",
+        "iterations": result.iterations,
+        "loss": result.loss,
+        "seconds": time.perf_counter() - started,
+    }

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from impasto.cli.commands import app
+from impasto.runtime.bundle import Bundle
+
+Program = Callable[..., Any]
+
+COMMANDS = [command.callback.__name__ for command in app.registered_commands if command.callback]
+
+
+def test_version(impasto: Program) -> None:
+    assert impasto("--version").stdout == f"impasto {metadata.version('impasto')}\n"
+
+
+def test_no_arguments_are_a_call_for_help(impasto: Program) -> None:
+    done = impasto()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == impasto("--help").stdout
+    assert len(COMMANDS) == 6
+    for name in COMMANDS:
+        assert f"\n  {name} " in done.stdout
+
+
+def test_help_loads_nothing_heavy() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "impasto.cli.app", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "typer" in loaded
+    assert not loaded & {"numpy", "onnxruntime", "PIL", "rich", "torch", "impasto.runtime"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_readme_shows_every_command(name: str) -> None:
+    assert f"impasto {name}" in Path(__file__).parents[2].joinpath("README.md").read_text()
+
+
+def test_inspect_as_text(impasto: Program) -> None:
+    done = impasto("inspect")
+    bundle = Bundle()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{bundle.path}: vgg19, complete and unaltered\n")
+    manifest = bundle.manifest
+    for word in (
+        *manifest.poolings,
+        *(term.name for term in manifest.terms),
+        *(term.layer for term in manifest.terms if term.target),
+        *manifest.presets,
+        *manifest.files,
+        *(file.sha256 for file in manifest.files.values()),
+        *(str(file.size) for file in manifest.files.values()),
+        *(name for graph in manifest.signatures.values() for name in graph.inputs | graph.outputs),
+        "iterations 60 100",
+        f"step-avg.onnx: {bundle.operators('step-avg.onnx').total()} operators",
+        "CC BY 4.0",
+    ):
+        assert word in done.stdout
+
+
+def test_inspect_as_json(impasto: Program, bundle: Callable[..., Path]) -> None:
+    folder = bundle(size=300)
+    for done in (
+        impasto("inspect", "bundle", "--json"),
+        impasto("inspect", "--json", IMPASTO_MODEL=folder),
+    ):
+        found = json.loads(done.stdout)
+        operators = found.pop("operators")
+        assert Path(found.pop("path")).name == "bundle"
+        assert found == json.loads((folder / "manifest.json").read_text())
+        assert operators["step-avg.onnx"]["Conv"] > 20
+
+
+def test_doctor_is_content_with_this_installation(impasto: Program) -> None:
+    done = impasto("doctor")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("\nall is well\n")
+    found = json.loads(impasto("doctor", "--json").stdout)
+    for name in ("impasto", "numpy", "pillow"):
+        assert found[name] == metadata.version(name)
+    assert "CPUExecutionProvider" in found["providers"]
+    assert found["device"] in ("cpu", "cuda:0")
+    assert found["device"] == "cuda:0" or "CUDA" in found["cuda"]
+    assert found["run"]["iterations"] == 3
+    assert found["problems"] == []
+
+
+def test_onnx_runtime_is_kept_from_calling_home(impasto: Program, tmp_path: Path) -> None:
+    """Its telemetry starts with two files, unless it sees that it runs in a CI service."""
+    places = {"TMPDIR": tmp_path, "HOME": tmp_path, "XDG_CACHE_HOME": tmp_path, "CI": ""}
+    assert impasto("doctor", **places).returncode == 0
+    assert not list(tmp_path.iterdir())
+    impasto("doctor", **places, ORT_DISABLE_TELEMETRY=0)  # whoever wants it may have it
+    assert list(tmp_path.iterdir())
+
+
+def diagnosis(impasto: Program, **environment: object) -> str:
+    done = impasto("doctor", **environment)
+    [problem] = [line for line in done.stdout.splitlines() if line.startswith("problem: ")]
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.endswith("\nproblems: 1\n")
+    found = impasto("doctor", "--json", **environment)
+    assert found.returncode == 1
+    assert [f"problem: {text}" for text in json.loads(found.stdout)["problems"]] == [problem]
+    return problem
+
+
+def test_doctor_finds_two_builds_of_onnx_runtime(impasto: Program, tmp_path: Path) -> None:
+    other = tmp_path / "onnxruntime_gpu-1.24.0.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: onnxruntime-gpu\nVersion: 1.24.0\n"
+    )
+    problem = diagnosis(impasto, PYTHONPATH=tmp_path)
+    assert "onnxruntime and onnxruntime-gpu are both installed" in problem
+    assert "pip uninstall onnxruntime onnxruntime-gpu" in problem
+
+
+def test_doctor_finds_that_onnx_runtime_does_not_start(impasto: Program, tmp_path: Path) -> None:
+    (tmp_path / "onnxruntime.py").write_text("raise ImportError('libfoo.so.1: cannot open')")
+    problem = diagnosis(impasto, PYTHONPATH=tmp_path)
+    assert "does not start: libfoo.so.1: cannot open" in problem
+
+
+def test_doctor_finds_that_the_bundle_is_gone(impasto: Program, tmp_path: Path) -> None:
+    assert "no bundle here" in diagnosis(impasto, IMPASTO_MODEL=tmp_path)

@@ -1,0 +1,39 @@
+"""What several tests share. Torch and scikit-image are imported late: the wheel's tests have none."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+Picture = NDArray[np.float32]
+
+
+@pytest.fixture(scope="session")
+def reference() -> Any:
+    """The module tests/reference.py."""
+    path = Path(__file__).with_name("reference.py")
+    spec = importlib.util.spec_from_file_location("reference", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def photo() -> Callable[..., Picture]:
+    """``photo("chelsea", 32, 48)``: one of scikit-image's, (height, width, 3) in [0, 1]."""
+    from skimage import data
+
+    def resized(name: str, height: int, width: int) -> Picture:
+        whole = Image.fromarray(getattr(data, name)())
+        return np.asarray(whole.convert("RGB").resize((width, height)), np.float32) / 255
+
+    return resized
