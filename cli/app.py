@@ -27,16 +27,12 @@ def run(arguments: list[str]) -> int:
 
     from .commands import app
     from .console import say
-    from .interrupts import interrupts
 
     try:
         return app(arguments, prog_name="impasto", standalone_mode=False) or 0
     except typer.TyperException as error:
         say(f"{error.format_message().rstrip('.')}; see impasto --help")
         return error.exit_code
-    except KeyboardInterrupt:
-        say("interrupted: nothing was written")
-        return interrupts.exit_code
     except Exception as error:
         sentence, code = _explain(error)
         if code is None:

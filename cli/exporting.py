@@ -8,19 +8,21 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any, get_args
 
+import typer
+
 from impasto.runtime import ImpastoError, SettingError
 
 from .console import print_json, say
 from .interrupts import interrupts
 
 if TYPE_CHECKING:
-    from impasto.export import Head, Recipe
+    from impasto.export import Figure, Head, Recipe
 
 
 def export_bundle(
     output: str,
     network: str,
-    weights: tuple[str, str | None],
+    weights: tuple[str, Any],
     recipe: dict[str, Any],
     overwrite: bool,
     as_json: bool,
@@ -30,12 +32,13 @@ def export_bundle(
         raise SettingError(f"no network {network!r}: there is vgg19")
     if os.path.lexists(output) and not overwrite:  # before PyTorch is loaded
         raise ImpastoError(f"{output}: exists already; choose another folder or pass --overwrite")
-    with interrupts.mode("raise"), warnings.catch_warnings():  # raise: half a bundle goes away
-        warnings.simplefilter("ignore", FutureWarning)  # PyTorch's, to itself
-        say(f"{output}: tracing, then verifying against PyTorch; that takes a minute or so")
-        export = _exporter()
-        chosen = make_recipe(recipe)
-        report = export.export_bundle(output, export.load_weights(*weights), chosen, overwrite)
+    say(f"{output}: tracing, then verifying against PyTorch; that takes a minute or so")
+    try:
+        with interrupts.mode("raise"):  # so that what is half written goes away
+            report = _export(output, weights, recipe, overwrite)
+    except KeyboardInterrupt:
+        say("interrupted: no bundle was written")
+        raise typer.Exit(interrupts.exit_code) from None
     worst: dict[tuple[str, str], float] = {}
     for figure in report:
         key = (figure.graph, figure.output)
@@ -103,11 +106,16 @@ def load_head(spec: str) -> Head:
     return kind()
 
 
-def _exporter() -> Any:
+def _export(
+    output: str, weights: tuple[str, Any], recipe: dict[str, Any], overwrite: bool
+) -> list[Figure]:
     try:
         import impasto.export as module
     except ImportError as error:
         raise ImpastoError(
             f"export needs PyTorch and what traces it ({error}): pip install 'impasto[export]'"
         ) from error
-    return module
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # PyTorch's, to itself
+        chosen = make_recipe(recipe)
+        return module.export_bundle(output, module.load_weights(*weights), chosen, overwrite)

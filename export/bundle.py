@@ -92,11 +92,14 @@ def export_bundle(
     Everything happens in a folder beside the wanted one, which takes its name at the end.
 
     Raises:
-        ImpastoError: the folder is taken or cannot be written, or the graphs are not PyTorch's.
+        ImpastoError: the folder is taken, is no bundle or cannot be written, or the graphs are not
+            PyTorch's.
     """
     target = Path(folder)
     if target.exists() and not overwrite:
         raise ImpastoError(f"{target}: exists already; choose another folder or pass --overwrite")
+    if target.exists() and not (target / FILE_NAME).is_file():
+        raise ImpastoError(f"{target}: not a bundle, so not overwritten; choose another folder")
     terms = recipe.terms()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import onnx_ir as ir
+import onnx_ir.passes.common as passes
 import torch
 from onnxscript import opset18, optimizer, rewriter
 from onnxscript.rewriter import pattern
@@ -132,10 +133,14 @@ def _simplifications() -> list[pattern.RewriteRule]:
     def transposed_twice(op: Any, x: Any) -> Any:
         return op.Transpose(op.Transpose(x, perm=[1, 0]), perm=[1, 0])
 
-    def to_the_first(op: Any, x: Any) -> Any:
-        return op.Pow(x, 1.0)
+    def power(op: Any, x: Any, exponent: Any) -> Any:
+        return op.Pow(x, exponent)
 
-    def same(op: Any, x: Any) -> Any:
+    def is_one(_context: Any, exponent: ir.Value, **_: Any) -> bool:
+        value = exponent.const_value
+        return value is not None and value.size == 1 and value.numpy().item() == 1
+
+    def same(op: Any, x: Any, **_: Any) -> Any:
         return op.Identity(x)
 
     def two_products(op: Any, s: Any, f: Any) -> Any:
@@ -146,14 +151,26 @@ def _simplifications() -> list[pattern.RewriteRule]:
 
     return [
         pattern.RewriteRule(transposed_twice, same, remove_nodes=False),
-        pattern.RewriteRule(to_the_first, same),
+        pattern.RewriteRule(power, same, is_one),
         pattern.RewriteRule(two_products, one_product),
     ]
 
 
 def optimise(model: ir.Model) -> None:
-    """Fold constants and shapes, and merge what the backward pass computes twice, in place."""
-    optimizer.optimize(model)
-    for rule in _simplifications():
-        rewriter.rewrite(model, [rule])
-        optimizer.optimize(model)  # removes the identities that hide the next pattern
+    """Fold constants and shapes, and merge what the backward pass computes twice, in place.
+
+    Not onnxscript's `optimize`: its rules take a constant below 1e-8 for zero, and so would drop an
+    epsilon.
+    """
+    passes.InlinePass()(model)
+    for rule in (None, *_simplifications()):
+        if rule:
+            rewriter.rewrite(model, [rule])
+        optimizer.fold_constants(model, onnx_shape_inference=True)
+        passes.IdentityEliminationPass()(model)
+        passes.RemoveUnusedNodesPass()(model)
+        passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+        passes.DeduplicateInitializersPass()(model)
+        passes.CommonSubexpressionEliminationPass()(model)
+    passes.RemoveUnusedFunctionsPass()(model)
+    passes.RemoveUnusedOpsetsPass()(model)

@@ -49,6 +49,7 @@ class Bundle:
         source = self.path / FILE_NAME
         self.manifest = Manifest.from_json(_read(source, MAX_MANIFEST), str(source))
         check_names(self.manifest, source)
+        check_values(self.manifest, source)
         self.files = {
             name: _verified(self.path / name, expected)
             for name, expected in self.manifest.files.items()
@@ -91,6 +92,24 @@ def check_names(manifest: Manifest, source: Path) -> None:
         raise BundleError(f"{source}: it has no preset, pooling or term: export the bundle again")
 
 
+def check_values(manifest: Manifest, source: Path) -> None:
+    """What the types allow and the runtime cannot work with. Presets are there to be edited."""
+    for name, preset in manifest.presets.items():
+        counts = (len(preset.iterations), *preset.iterations, preset.size, preset.coarsest)
+        if min(counts) < 1:
+            raise BundleError(f"{source}: preset {name}: iterations and sizes must be 1 or more")
+        if min(preset.rate, *preset.pyramid, *preset.weights.values()) < 0:
+            raise BundleError(f"{source}: preset {name}: rate and weights must be 0 or more")
+    if min(manifest.alignment, manifest.optimisers.history_size) < 1:
+        raise BundleError(f"{source}: alignment and history_size must be 1 or more")
+    shapes = [term.shape or () for term in manifest.terms]
+    for signature in manifest.signatures.values():
+        shapes += [*signature.inputs.values(), *signature.outputs.values()]
+    for side in {side for shape in shapes for side in shape}:
+        if not re.fullmatch(r"[1-9]\d*|(height|width)(/[1-9]\d*)?", str(side)):
+            raise BundleError(f"{source}: a graph cannot have a side of {side!r}")
+
+
 def check_graph(path: Path, content: bytes) -> None:
     """Standard operators of the right opset, and external data in the weights file alone."""
     try:
@@ -99,8 +118,9 @@ def check_graph(path: Path, content: bytes) -> None:
         raise BundleError(f"{path}: not an ONNX file: {error}") from None
     if unknown := sorted(set(found.operators) - OPERATORS):
         raise BundleError(f"{path}: operators that a bundle cannot have: {', '.join(unknown)}")
-    if found.nested:
-        raise BundleError(f"{path}: a bundle's graphs have no subgraphs or functions")
+    if found.others:
+        others = ", ".join(sorted(found.others))
+        raise BundleError(f"{path}: more than operators and dense tensors: {others}")
     if set(found.opsets) != {""} or found.opsets[""] not in OPSETS:
         raise BundleError(f"{path}: opsets {found.opsets}, but a bundle's are 17 or 18")
     if strangers := sorted(found.locations - {WEIGHTS}):
@@ -124,7 +144,11 @@ def _verified(path: Path, expected: File) -> bytes:
 def _read(path: Path, limit: int) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(limit + 1)
+            if os.fstat(file.fileno()).st_size > limit:
+                raise BundleError(
+                    f"{path}: more than {limit} bytes: copy or export the bundle again"
+                )
+            return file.read()
     except FileNotFoundError:
         raise BundleError(f"{path}: missing: copy or export the bundle again") from None
     except OSError as error:

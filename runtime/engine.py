@@ -43,7 +43,7 @@ class Engine:
         Raises:
             BundleError: the bundle is incomplete, altered or of another schema.
             DeviceError: a device asked for by name cannot be had, or ONNX Runtime is missing.
-            SettingError: threads below 1.
+            SettingError: no such device, or threads below 1.
         """
         if threads is not None and threads < 1:
             raise SettingError(f"threads must be at least 1, not {threads}")

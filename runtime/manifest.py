@@ -15,6 +15,7 @@ from .errors import BundleError
 
 SCHEMA = 1
 FILE_NAME = "manifest.json"
+MAX_FLOAT = 1e30
 
 OptimiserName = Literal["lbfgs", "adam"]
 Shape = tuple[int | str, ...]
@@ -133,18 +134,25 @@ class Manifest:
     def from_json(text: str | bytes, source: str) -> Manifest:
         """The manifest in a text; ``source`` names it in a BundleError."""
         try:
-            raw = json.loads(text)
+            raw = json.loads(text, object_pairs_hook=_without_duplicates)
         except (ValueError, RecursionError) as error:
             raise BundleError(f"{source}: not a JSON file: {error}") from None
         schema = raw.get("schema") if isinstance(raw, dict) else None
         if schema != SCHEMA:
             raise BundleError(
-                f"{source}: schema {schema!r}, but this version of impasto reads schema {SCHEMA}: "
-                "export the bundle again, or install the version that made it"
+                f"{source}: schema {_show(schema)}, but this version of impasto reads schema "
+                f"{SCHEMA}: export the bundle again, or install the version that made it"
             )
         manifest = _read(Manifest, raw, source)
         assert isinstance(manifest, Manifest)
         return manifest
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("an entry is there twice")
+    return found
 
 
 def _read(kind: Any, value: Any, where: str) -> Any:
@@ -167,10 +175,11 @@ def _read(kind: Any, value: Any, where: str) -> Any:
     if origin is Literal and value in arguments:
         return value
     if kind is float and type(value) in (int, float):
-        return float(value)
-    if isinstance(kind, type) and type(value) is kind:
+        if abs(value) <= MAX_FLOAT:  # so not NaN
+            return float(value)
+    elif isinstance(kind, type) and type(value) is kind:
         return value
-    raise BundleError(f"{where}: {json.dumps(value)[:60]} is not what belongs there")
+    raise BundleError(f"{where}: {_show(value)} is not what belongs there")
 
 
 def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
@@ -179,3 +188,8 @@ def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
         found = sorted(set(value) ^ set(hints)) if isinstance(value, dict) else [type(value)]
         raise BundleError(f"{where}: missing or unknown entries: {', '.join(map(str, found))}")
     return kind(**{name: _read(hints[name], value[name], f"{where}: {name}") for name in hints})
+
+
+def _show(value: Any) -> str:
+    """A value for a message; of a container, which may be large or deep, no more than its kind."""
+    return f"a {type(value).__name__}" if isinstance(value, dict | list) else json.dumps(value)[:60]

@@ -10,13 +10,24 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-MODEL_GRAPH, MODEL_OPSET, MODEL_FUNCTIONS = 7, 8, 25
+MODEL_GRAPH, MODEL_OPSET = 7, 8
 GRAPH_NODE, GRAPH_INITIALIZER = 1, 5
 NODE_OP_TYPE, NODE_ATTRIBUTE, NODE_DOMAIN = 4, 5, 7
-ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS = 5, 6, 11
-TENSOR_EXTERNAL, TENSOR_LOCATION = 13, 14
+ATTRIBUTE_TENSOR = 5
+TENSOR_EXTERNAL = 13
 ENTRY_KEY, ENTRY_VALUE = 1, 2
 OPSET_DOMAIN, OPSET_VERSION = 1, 2
+
+# What a plain graph may consist of; not on these lists are functions, training, subgraphs, sparse
+# tensors (which may lie in other files, too) and whatever ONNX adds one day.
+PLAIN = {
+    "model": {1, 2, 3, 4, 5, 6, MODEL_GRAPH, MODEL_OPSET, 14},
+    "graph": {GRAPH_NODE, 2, GRAPH_INITIALIZER, 10, 11, 12, 13, 16},
+    "node": {1, 2, 3, NODE_OP_TYPE, NODE_ATTRIBUTE, 6, NODE_DOMAIN, 9},
+    "attribute": {1, 2, 3, 4, ATTRIBUTE_TENSOR, 7, 8, 9, 13, 20},
+}
+
+Value = int | memoryview | None
 
 
 @dataclass
@@ -27,29 +38,28 @@ class Contents:
     opsets: dict[str, int] = field(default_factory=dict)
     locations: set[str] = field(default_factory=set)
     """Files that hold external data."""
-    nested: bool = False
-    """Whether there are subgraphs or functions."""
+    others: set[str] = field(default_factory=set)
+    """What is not of a plain graph, as ``attribute field 6`` (a subgraph)."""
 
 
 def scan(model: bytes) -> Contents:
-    """Raises ValueError where the bytes are no protobuf message."""
+    """Raises ValueError where the bytes are no protobuf message, or an ambiguous one."""
     contents = Contents()
-    for number, value in _fields(memoryview(model)):
+    for number, value in _plain_fields("model", memoryview(model), contents):
         if number == MODEL_GRAPH:
             _scan_graph(_message(value), contents)
         elif number == MODEL_OPSET:
             entries = dict(_fields(_message(value)))
+            domain = _text(entries.get(OPSET_DOMAIN, memoryview(b"")))
             version = entries.get(OPSET_VERSION, 0)
-            if not isinstance(version, int):
-                raise ValueError("an opset's version is not a number")
-            contents.opsets[_text(entries.get(OPSET_DOMAIN, memoryview(b"")))] = version
-        elif number == MODEL_FUNCTIONS:
-            contents.nested = True
+            if not isinstance(version, int) or domain in contents.opsets:
+                raise ValueError("an opset's version is not one number")
+            contents.opsets[domain] = version
     return contents
 
 
 def _scan_graph(graph: memoryview, contents: Contents) -> None:
-    for number, value in _fields(graph):
+    for number, value in _plain_fields("graph", graph, contents):
         if number == GRAPH_NODE:
             _scan_node(_message(value), contents)
         elif number == GRAPH_INITIALIZER:
@@ -58,14 +68,13 @@ def _scan_graph(graph: memoryview, contents: Contents) -> None:
 
 def _scan_node(node: memoryview, contents: Contents) -> None:
     domain = operator = ""
-    for number, value in _fields(node):
+    for number, value in _plain_fields("node", node, contents):
         if number == NODE_OP_TYPE:
             operator = _text(value)
         elif number == NODE_DOMAIN:
             domain = _text(value)
         elif number == NODE_ATTRIBUTE:
-            for kind, item in _fields(_message(value)):
-                contents.nested |= kind in (ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS)
+            for kind, item in _plain_fields("attribute", _message(value), contents):
                 if kind == ATTRIBUTE_TENSOR:
                     _scan_tensor(_message(item), contents)
     contents.operators[f"{domain}.{operator}" if domain else operator] += 1
@@ -79,12 +88,27 @@ def _scan_tensor(tensor: memoryview, contents: Contents) -> None:
                 contents.locations.add(_text(entry.get(ENTRY_VALUE, memoryview(b""))))
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Field numbers with a varint's value or the bytes of what is length-delimited or fixed."""
+def _plain_fields(
+    kind: str, message: memoryview, contents: Contents
+) -> Iterator[tuple[int, Value]]:
+    for number, value in _fields(message):
+        if number not in PLAIN[kind]:
+            contents.others.add(f"{kind} field {number}")
+        yield number, value
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
+    """Field numbers with a varint's value, the bytes of what is length-delimited, or None.
+
+    None stands for numbers of fixed length. None of the fields read here is one: parsers skip it,
+    so it must not pass for the field's value.
+    """
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
         number, wire = key >> 3, key & 7
+        if not 0 < number < 1 << 29:  # parsers that keep 32 bits of it would see another one
+            raise ValueError(f"unknown field {number}")
         if wire == 0:
             value, at = _varint(message, at)
             yield number, value
@@ -97,7 +121,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
             raise ValueError(f"unknown wire type {wire}")
         if at + length > len(message):
             raise ValueError("the file ends too early")
-        yield number, message[at : at + length]
+        yield number, message[at : at + length] if wire == 2 else None
         at += length
 
 
@@ -112,11 +136,11 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
     raise ValueError("a number never ends")
 
 
-def _message(value: int | memoryview) -> memoryview:
-    if isinstance(value, int):
+def _message(value: Value) -> memoryview:
+    if not isinstance(value, memoryview):
         raise ValueError("a number where a message belongs")
     return value
 
 
-def _text(value: int | memoryview) -> str:
+def _text(value: Value) -> str:
     return bytes(_message(value)).decode("utf-8")

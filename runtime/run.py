@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .errors import DivergenceError
 from .image import Picture, from_tensor, resize, scaled_size, to_tensor, write_image
-from .manifest import Manifest, Preset
+from .manifest import Preset
 from .optimiser import make_optimiser
 from .session import Graphs, Value, fix
 
@@ -220,15 +219,12 @@ class Level:
 
     def __init__(self, graphs: Graphs, plan: Plan, size: tuple[int, int]) -> None:
         self._graphs, self._plan, self._size = graphs, plan, size
-        manifest = graphs.bundle.manifest
-        self._manifest: Manifest = manifest
+        self._manifest = manifest = graphs.bundle.manifest
         self._multiple = manifest.alignment
         self._padded = tuple(-(-side // self._multiple) * self._multiple for side in size)
-        files = manifest.poolings[plan.preset.pooling]
-        self._describe = files.describe
         self._inputs = self._targets()
         self._inputs["weights"] = graphs.device.upload(np.array(plan.weights, np.float32))
-        self._step = graphs.get(files.step, *self._padded)
+        self._step = graphs.get(manifest.poolings[plan.preset.pooling].step, *self._padded)
         self._optimiser = make_optimiser(graphs, plan.preset, *self._padded)
 
     def descend(self, picture: Picture, iterations: int) -> Iterator[_Point]:
@@ -277,33 +273,29 @@ class Level:
         return _Point(image, out["gradient"], float(out["loss"].numpy()), terms, self._size)
 
     def _targets(self) -> dict[str, Value]:
-        """What every term that has a target compares with; zeros where nothing is given."""
-        upload = self._graphs.device.upload
-        content = [(1.0, self._plan.content)] if self._plan.content is not None else []
-        styles = list(zip(self._plan.shares, self._plan.styles, strict=True))
-        found = {"content": {}, "style": {}}  # type: dict[str, dict[str, NDArray[np.float32]]]
-        for share, picture in content:
-            assert picture is not None
-            found["content"] = self._describe_picture(resize(picture, *self._size), share)
-        for share, picture in styles:
-            own = self._describe_picture(_same_area(picture, self._size), share)
-            for term in self._manifest.terms:
-                if term.target == "style":  # content maps of several styles have several shapes
-                    sums = found["style"].get(term.name, np.float32(0))
-                    found["style"][term.name] = sums + own[term.name]
-        targets = {}
+        """What every term that has a target compares with; zeros where no picture is given."""
+        plan, found = self._plan, {}
+        pictures: list[tuple[str, float, Picture]] = [
+            ("style", share, _same_area(style, self._size))
+            for share, style in zip(plan.shares, plan.styles, strict=True)
+        ]
+        if plan.content is not None:
+            pictures.append(("content", 1.0, resize(plan.content, *self._size)))
         for term in self._manifest.terms:
-            if term.target:
-                assert term.shape is not None
-                blank = np.zeros(fix(term.shape, *self._padded), np.float32)
-                targets[term.name] = upload(found[term.target].get(term.name, blank))
-        return targets
+            if term.shape is not None:
+                found[term.name] = np.zeros(fix(term.shape, *self._padded), np.float32)
+        for role, share, picture in pictures:
+            described = self._describe(picture)
+            for term in self._manifest.terms:
+                if term.target == role:
+                    found[term.name] += np.float32(share) * described[term.name].numpy()
+        return {name: self._graphs.device.upload(array) for name, array in found.items()}
 
-    def _describe_picture(self, picture: Picture, share: float) -> dict[str, NDArray[np.float32]]:
+    def _describe(self, picture: Picture) -> dict[str, Value]:
         tensor = to_tensor(picture, self._multiple)
-        graph = self._graphs.get(self._describe, *tensor.shape[2:])
-        out = graph.run({"image": self._graphs.device.upload(tensor)}, to_host=graph.outputs)
-        return {name: value.numpy() * np.float32(share) for name, value in out.items()}
+        files = self._manifest.poolings[self._plan.preset.pooling]
+        graph = self._graphs.get(files.describe, *tensor.shape[2:])
+        return graph.run({"image": self._graphs.device.upload(tensor)}, to_host=graph.outputs)
 
 
 def _same_area(picture: Picture, size: tuple[int, int]) -> Picture:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections import OrderedDict
@@ -30,11 +31,14 @@ _opening = threading.Lock()  # opening sessions at the same time is reported to 
 
 def onnxruntime() -> ModuleType:
     """The module; a DeviceError that says what to install where it is missing or unusable."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # on by default since 1.29; read at import
     try:
         import onnxruntime as module
     except ImportError as error:
         if installed_builds():
-            raise DeviceError(f"onnxruntime is installed but does not start: {error}") from None
+            raise DeviceError(
+                f"onnxruntime is installed but does not start ({error}): install it again"
+            ) from None
         raise DeviceError(
             "onnxruntime is not installed: pip install 'impasto[cpu]', "
             "or 'impasto[gpu]' for an NVIDIA GPU"

@@ -14,9 +14,7 @@ from torch.nn import functional as F
 
 from impasto.export import load_weights
 
-torch.set_num_threads(1)  # with two pools, ONNX Runtime's too, each waits for the other's cores
-
-Pool = Callable[[torch.Tensor], torch.Tensor]
+torch.set_num_threads(1)  # two pools of threads, ONNX Runtime's too, would wait for each other
 
 # Simonyan & Zisserman 2015, table 1, column E, up to conv5_1
 BLOCKS = (
@@ -27,7 +25,7 @@ BLOCKS = (
     ("conv5_1",),
 )
 CONTENT, STYLE = "conv4_2", ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
-POOLS: dict[str, Pool] = {
+POOLS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "avg": lambda x: F.avg_pool2d(x, 2),
     "max": lambda x: F.max_pool2d(x, 2),
     "max, ties to the last": lambda x: F.max_pool2d(x.flip(2, 3), 2).flip(2, 3),
@@ -36,11 +34,16 @@ POOLS: dict[str, Pool] = {
 
 
 class Reference:
-    """The objective, evaluated eagerly. ``factors``: kernels made wrong on purpose."""
+    """The terms of a picture that is compared with two others, all (1, 3, H, W) in [0, 1].
+
+    ``factors`` are for kernels that are to be wrong.
+    """
 
     def __init__(
         self,
         pooling: str,
+        content: NDArray[Any],
+        style: NDArray[Any],
         factors: Mapping[str, float] | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
@@ -52,6 +55,9 @@ class Reference:
             )
             for name, convolution in load_weights("shipped").convolutions.items()
         }
+        self.content = self.features(torch.tensor(content, dtype=dtype))[CONTENT]
+        painted = self.features(torch.tensor(style, dtype=dtype))
+        self.grams = {layer: gram(painted[layer]) for layer in STYLE}
 
     def features(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         """Every layer after its ReLU. The Caffe network takes BGR, 0..255, minus the mean."""
@@ -65,40 +71,33 @@ class Reference:
                 x = found[name] = F.conv2d(x, kernel, bias, padding=1).relu()
         return found
 
-    def targets(self, content: NDArray[Any], style: NDArray[Any]) -> dict[str, torch.Tensor]:
-        """Content's features and style's Gram matrices, of (1, 3, H, W) pictures."""
-        with torch.no_grad():
-            wanted = self.features(torch.tensor(content, dtype=self.dtype))[CONTENT]
-            painted = self.features(torch.tensor(style, dtype=self.dtype))
-        return {CONTENT: wanted, **{layer: gram(painted[layer]) for layer in STYLE}}
-
-    def terms(
-        self, image: torch.Tensor, targets: Mapping[str, torch.Tensor]
-    ) -> dict[str, torch.Tensor]:
+    def evaluate(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         """Every term by its name in the manifest.
 
         Content: eq. 1 over C M / 2. Style: eq. 4 times 4 / C^2. Variation: in units of 1/255.
         """
         features = self.features(image)
-        terms = {f"content.{CONTENT}": (features[CONTENT] - targets[CONTENT]).square().mean()}
-        for layer in STYLE:
-            difference = gram(features[layer]) - targets[layer]
+        terms = {f"content.{CONTENT}": (features[CONTENT] - self.content).square().mean()}
+        for layer, wanted in self.grams.items():
+            difference = gram(features[layer]) - wanted
             terms[f"style.{layer}"] = difference.square().sum() / len(difference) ** 4
         pixels = 255 * image
         across, down = pixels.diff(dim=3).square().sum(), pixels.diff(dim=2).square().sum()
         return terms | {"tv": (across + down) / image.numel()}
 
-    def evaluate(
-        self, image: NDArray[Any], targets: Mapping[str, torch.Tensor]
-    ) -> tuple[dict[str, float], dict[str, NDArray[Any]]]:
-        """The terms of a (1, 3, H, W) picture, and the gradient of each."""
+    def terms(self, image: NDArray[Any]) -> dict[str, float]:
+        """The values of the terms."""
+        with torch.no_grad():
+            values = self.evaluate(torch.tensor(image, dtype=self.dtype))
+        return {name: value.item() for name, value in values.items()}
+
+    def gradients(self, image: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """The gradient of every term."""
         x = torch.tensor(image, dtype=self.dtype, requires_grad=True)
-        terms = self.terms(x, targets)
-        gradients = {
+        return {
             name: torch.autograd.grad(term, x, retain_graph=True)[0].numpy()
-            for name, term in terms.items()
+            for name, term in self.evaluate(x).items()
         }
-        return {name: term.item() for name, term in terms.items()}, gradients
 
 
 def gram(features: torch.Tensor) -> torch.Tensor:

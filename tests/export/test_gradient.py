@@ -31,7 +31,6 @@ Size = tuple[int, int]
 Tensor = NDArray[np.float32]  # (1, 3, H, W)
 Terms = dict[str, float]
 Ours = Callable[[Tensor, Mapping[str, float]], tuple[Terms, Tensor]]
-Theirs = Callable[[Tensor], tuple[Terms, dict[str, Tensor]]]
 
 
 @pytest.fixture(scope="module")
@@ -80,26 +79,25 @@ def ours(tensor: Callable[..., Tensor]) -> Callable[[str, Size], Ours]:
 
 
 @pytest.fixture(scope="module")
-def theirs(reference: Any, tensor: Callable[..., Tensor]) -> Callable[..., Theirs]:
-    """Terms and their gradients by PyTorch; ``factors`` spoil kernels."""
+def theirs(reference: Any, tensor: Callable[..., Tensor]) -> Callable[..., Any]:
+    """PyTorch's evaluation at a size; ``factors`` spoil kernels."""
 
-    def at(pooling: str, size: Size, **factors: float) -> Theirs:
-        plain = reference.Reference(pooling, factors)
-        targets = plain.targets(tensor("content", *size), tensor("style", *size))
-        return lambda image: plain.evaluate(image, targets)
+    def at(pooling: str, size: Size, dtype: torch.dtype = torch.float32, **factors: float) -> Any:
+        content, style = tensor("content", *size), tensor("style", *size)
+        return reference.Reference(pooling, content, style, factors, dtype)
 
     return cache(at)
 
 
-def gradient_error(image: Tensor, one: Ours, other: Theirs, factor: float = 1.0) -> float:
+def gradient_error(image: Tensor, ours: Ours, theirs: Any, factor: float = 1.0) -> float:
     """Relative error of the gradient; above the limit, the least of some darker pictures'."""
     errors = []
     for brightness in (1.0, 0.95, 0.9, 0.85, 0.8):
         darker = image * np.float32(brightness)
-        _, gradients = other(darker)
+        gradients = theirs.gradients(darker)
         weights = {name: 1 / (np.linalg.norm(g) or 1) for name, g in gradients.items()}
         expected = sum(weights[name] * g.astype(np.float64) for name, g in gradients.items())
-        difference = one(darker, weights)[1] * factor - expected
+        difference = ours(darker, weights)[1] * factor - expected
         errors.append(float(np.linalg.norm(difference) / np.linalg.norm(expected)))
         if errors[-1] <= LIMIT:
             break
@@ -112,20 +110,19 @@ def gradient_error(image: Tensor, one: Ours, other: Theirs, factor: float = 1.0)
 def test_terms_and_gradient_are_pytorchs(
     pooling: str, size: Size, kind: str, ours: Any, theirs: Any, tensor: Any
 ) -> None:
-    image = tensor(kind, *size)
-    mine, plain = ours(pooling, size), theirs(pooling, size)
-    expected, _ = plain(image)
-    found, _ = mine(image, dict.fromkeys(expected, 1.0))
-    assert found == pytest.approx(expected, rel=LIMIT, abs=1e-9)  # the last for tv of a flat one
-    assert gradient_error(image, mine, plain) <= LIMIT
+    image, graph, plain = tensor(kind, *size), ours(pooling, size), theirs(pooling, size)
+    expected = plain.terms(image)
+    terms, _ = graph(image, dict.fromkeys(expected, 1.0))
+    assert terms == pytest.approx(expected, rel=LIMIT, abs=1e-9)  # tv of a flat picture is 0
+    assert gradient_error(image, graph, plain) <= LIMIT
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_gradient_that_is_a_thousandth_too_long_is_caught(
     kind: str, ours: Any, theirs: Any, tensor: Any
 ) -> None:
-    mine, plain = ours("avg", SMALL), theirs("avg", SMALL)
-    assert gradient_error(tensor(kind, *SMALL), mine, plain, factor=1.001) > LIMIT
+    image, graph, plain = tensor(kind, *SMALL), ours("avg", SMALL), theirs("avg", SMALL)
+    assert gradient_error(image, graph, plain, factor=1.001) > LIMIT
 
 
 @pytest.mark.parametrize("layer", ["conv1_1", "conv2_2", "conv3_4", "conv4_2", "conv5_1"])
@@ -141,20 +138,18 @@ def test_a_kernel_that_is_a_thousandth_too_large_is_caught(
 def test_ties_that_go_elsewhere_are_caught(
     rule: str, kind: str, ours: Any, theirs: Any, tensor: Any
 ) -> None:
-    other = theirs(rule, SMALL)
-    assert gradient_error(tensor(kind, *SMALL), ours("max", SMALL), other) > LIMIT
+    image = tensor(kind, *SMALL)
+    assert gradient_error(image, ours("max", SMALL), theirs(rule, SMALL)) > LIMIT
 
 
 @pytest.mark.parametrize("pooling", ["avg", "max"])
 def test_the_reference_agrees_with_finite_differences(
-    pooling: str, reference: Any, tensor: Any
+    pooling: str, theirs: Any, tensor: Any
 ) -> None:
-    plain = reference.Reference(pooling, dtype=torch.float64)
-    targets = plain.targets(tensor("content", 16, 16), tensor("style", 16, 16))
+    plain = theirs(pooling, (16, 16), torch.float64)
     image = tensor("photo", 16, 16).astype(np.float64)
     direction = np.random.default_rng(4).standard_normal(image.shape)
-    after, _ = plain.evaluate(image + 1e-7 * direction, targets)
-    before, _ = plain.evaluate(image - 1e-7 * direction, targets)
-    for name, gradient in plain.evaluate(image, targets)[1].items():
+    after, before = (plain.terms(image + step * direction) for step in (1e-7, -1e-7))
+    for name, gradient in plain.gradients(image).items():
         slope = (after[name] - before[name]) / 2e-7
         assert np.vdot(gradient, direction) == pytest.approx(slope, rel=1e-4), name
