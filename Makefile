@@ -13,7 +13,7 @@ help: ## this list
 
 demo: $(DEMO)/ready ## install into a venv and paint the packaged example: demo.png
 	$(DEMO)/bin/impasto stylize $(EXAMPLE)/photo.jpg --style $(EXAMPLE)/painting.jpg -o demo.png \
-		--size 320 --overwrite
+		--size 320 --iterations 60 --overwrite
 
 test: check unit wheel ## every test there is
 

@@ -7,7 +7,8 @@ import importlib.metadata
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,8 +63,11 @@ class Recipe:
                     f"no layer {layer!r} in VGG19: it has {LAYERS[0]} to {LAYERS[-1]}"
                 )
         terms = make_terms(heads, self.content_layers, self.style_layers)
-        if len({term.name for term in terms}) < len(terms):
-            raise SettingError("two heads have the same name: give yours another `name`")
+        names = ("image", "weights", "loss", "terms", "gradient", *(term.name for term in terms))
+        if len(set(names)) < len(names):
+            raise SettingError(
+                "a head has a name that is taken, by another or by the graphs: give yours another"
+            )
         if not any(term.layer != IMAGE for term in terms):
             raise SettingError("no layer at all: name a content or a style layer")
         return terms
@@ -120,7 +124,8 @@ def export_bundle(
 def _write(folder: Path, weights: Weights, recipe: Recipe, terms: Sequence[Term]) -> None:
     draft = _Draft(folder, weights)
     (folder / trace.WEIGHTS_FILE).write_bytes(weights.pack())
-    poolings = {pooling: _write_objective(draft, terms, pooling) for pooling in recipe.poolings}
+    with _tracing():
+        poolings = {pooling: _write_objective(draft, terms, pooling) for pooling in recipe.poolings}
     optimisers = _write_optimisers(draft, recipe.history_size)
     manifest = Manifest(
         schema=SCHEMA,
@@ -154,6 +159,21 @@ def _write_objective(draft: _Draft, terms: Sequence[Term], pooling: Pooling) -> 
         describe=draft.add(f"describe-{pooling}.onnx", describe, image, targets),
         step=draft.add(f"step-{pooling}.onnx", step, inputs, outputs),
     )
+
+
+@contextmanager
+def _tracing() -> Iterator[None]:
+    """A head is anybody's code, and PyTorch's exporters raise anything: say the first cause."""
+    try:
+        yield
+    except OSError:  # the disk's
+        raise
+    except Exception as error:
+        cause: BaseException = error
+        while cause.__cause__ and not isinstance(cause, ImpastoError):
+            cause = cause.__cause__
+        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+        raise ImpastoError(f"a head cannot be exported: {reason}") from error
 
 
 def _write_optimisers(draft: _Draft, history_size: int) -> Optimisers:

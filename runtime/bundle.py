@@ -142,14 +142,12 @@ def _verified(path: Path, expected: File) -> bytes:
 
 
 def _read(path: Path, limit: int) -> bytes:
+    again = "copy or export the bundle again"
     try:
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size > limit:
-                raise BundleError(
-                    f"{path}: more than {limit} bytes: copy or export the bundle again"
-                )
-            return file.read()
-    except FileNotFoundError:
-        raise BundleError(f"{path}: missing: copy or export the bundle again") from None
+        if not path.is_file():  # to open a pipe could wait for ever
+            raise BundleError(f"{path}: missing, or no file: {again}")
+        if path.stat().st_size > limit:
+            raise BundleError(f"{path}: more than {limit} bytes: {again}")
+        return path.read_bytes()
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}") from None

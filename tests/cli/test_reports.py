@@ -127,7 +127,7 @@ def test_doctor_finds_two_builds_of_onnx_runtime(impasto: Program, tmp_path: Pat
 def test_doctor_finds_that_onnx_runtime_does_not_start(impasto: Program, tmp_path: Path) -> None:
     (tmp_path / "onnxruntime.py").write_text("raise ImportError('libfoo.so.1: cannot open')")
     problem = diagnosis(impasto, PYTHONPATH=tmp_path)
-    assert "does not start: libfoo.so.1: cannot open" in problem
+    assert "does not start (libfoo.so.1: cannot open)" in problem
 
 
 def test_doctor_finds_that_the_bundle_is_gone(impasto: Program, tmp_path: Path) -> None:

@@ -42,20 +42,20 @@ def test_deeper_layers_give_the_photograph_back_ever_more_loosely(
 ) -> None:
     def reconstruct(layer: str) -> Result:
         weights = {"content": 0.0, f"content.{layer}": 1.0}
-        return seeing.stylize(photo, weights=weights, size=96, iterations=60)
+        return seeing.stylize(photo, weights=weights, size=80, iterations=50)
 
     results = {layer: reconstruct(layer) for layer in LAYERS}
-    original = seeing.start(photo, init="content", size=96).result().image
+    original = seeing.start(photo, init="content", size=80).result().image
     errors = [float(np.square(results[layer].image - original).mean()) for layer in LAYERS]
     assert errors == sorted(errors)
-    assert errors[0] < 1e-3 < errors[-1] / 3
+    assert errors[0] < errors[-1] / 2
     for layer, result in results.items():
         name = f"content.{layer}"
         assert result.terms[name] < result.initial_terms[name] / 20
 
 
 def test_texture_brings_the_style_loss_down_a_thousandfold(engine: Engine) -> None:
-    result = engine.stylize(style=EXAMPLE / "painting.jpg", size=128, iterations=120)
+    result = engine.stylize(style=np.asarray(data.gravel()), size=128, iterations=100)
     assert style_loss(engine, result.terms) < style_loss(engine, result.initial_terms) / 1000
     for term in engine.manifest.terms:
         if term.head == "style":

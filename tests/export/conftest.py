@@ -1,0 +1,73 @@
+"""A small bundle with heads of a user's own, exported once for all tests that look at it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+
+from impasto.export import Figure, Head, Recipe, export_bundle, load_weights
+from impasto.export.convolutions import Weights
+
+
+class ChannelMeans(Head):
+    """The example of export/heads.py."""
+
+    name, target = "means", "style"
+
+    def statistics(self, features: torch.Tensor) -> torch.Tensor:
+        return features.sum((2, 3))
+
+    def loss(self, means: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return (means - target).square().mean()
+
+
+class Soft(Head):
+    """Smooth functions of the features and of the content's."""
+
+    name, target, layers, weight = "soft", "content", ("conv1_1", "conv1_2"), 0.5
+
+    def statistics(self, features: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return (torch.tanh(features / 100) * torch.exp(-target / 100)).sum((0, 2, 3))
+
+    def loss(self, means: torch.Tensor) -> torch.Tensor:
+        return means.square().sum().sqrt()
+
+
+class Blue(Head):
+    """Of the picture itself, with nothing to compare with."""
+
+    name, target, layers = "blue", None, ("image",)
+
+    def statistics(self, features: torch.Tensor) -> torch.Tensor:
+        return features[:, 2].log1p().sum((1, 2))
+
+    def loss(self, means: torch.Tensor) -> torch.Tensor:
+        return means.mean()
+
+
+class Exported(NamedTuple):
+    folder: Path
+    weights: Weights
+    recipe: Recipe
+    report: list[Figure]
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """Content at conv1_1, style at conv1_2 and conv2_1, the heads above."""
+    folder, weights = tmp_path_factory.mktemp("exported") / "bundle", load_weights("shipped")
+    recipe = Recipe(
+        content_layers=["conv1_1"],
+        style_layers=["conv2_1", "conv1_2"],
+        heads=[ChannelMeans(), Soft(), Blue()],
+        poolings=["max"],
+        history_size=3,
+    )
+    folder.mkdir()
+    (folder / "manifest.json").write_text("an older bundle")
+    (folder / "older.onnx").touch()
+    report = export_bundle(folder, weights, recipe, overwrite=True)
+    return Exported(folder, weights, recipe, report)

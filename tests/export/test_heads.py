@@ -1,0 +1,157 @@
+"""The heads' formulas, their statistics' additivity, and heads of a user's own as ONNX graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from impasto.export import Content, Style, TotalVariation
+from impasto.runtime import Engine
+from impasto.runtime.bundle import Bundle
+from impasto.runtime.manifest import Manifest
+from impasto.runtime.session import Device, Graph
+
+Array = NDArray[np.float64]
+
+
+def maps(seed: int, height: int = 3, width: int = 5, channels: int = 4) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).random((1, channels, height, width)))
+
+
+# Formulas of Gatys et al. 2016, in their letters: N channels, M positions, F and P (N, M)
+
+
+def test_content_is_equation_1_over_half_the_size() -> None:
+    features, target = maps(0), maps(1)
+    f, p = (x.numpy().reshape(4, 15) for x in (features, target))
+    loss = sum((f[i, j] - p[i, j]) ** 2 for i, j in product(range(4), range(15))) / 2
+    assert Content().term(features, target).item() == pytest.approx(loss / (4 * 15 / 2))
+
+
+def test_style_is_equation_4_times_4_over_n_squared() -> None:
+    features, painting = maps(2), maps(3)
+    n, m = 4, 15
+
+    def gram(f: Array) -> Array:  # equation 3
+        g = np.zeros((n, n))
+        for i, j, k in product(range(n), range(n), range(m)):
+            g[i, j] += f[i, k] * f[j, k]
+        return g
+
+    g, a = (gram(x.numpy().reshape(n, m)) for x in (features, painting))
+    loss = sum((g[i, j] - a[i, j]) ** 2 for i, j in product(range(n), range(n)))
+    expected = loss / (4 * n**2 * m**2) * 4 / n**2
+    head = Style()
+    assert head.term(features, head.describe(painting)).item() == pytest.approx(expected)
+
+
+def test_total_variation_is_in_units_of_8_bits() -> None:
+    image, head = maps(4, channels=3), TotalVariation().double()
+    x = 255 * image.numpy()[0]
+    total = 0.0
+    for c, i, j in product(range(3), range(3), range(5)):
+        total += (x[c, i, j + 1] - x[c, i, j]) ** 2 if j < 4 else 0.0
+        total += (x[c, i + 1, j] - x[c, i, j]) ** 2 if i < 2 else 0.0
+    assert head.term(image, None).item() == pytest.approx(total / (3 * 15))
+
+
+# Statistics of tiles add up
+
+
+@pytest.mark.parametrize("axis", [2, 3])
+def test_statistics_of_two_tiles_add_up(axis: int) -> None:
+    whole, target = maps(5, 8, 10), maps(6, 8, 10)
+    tiles, targets = (x.split([3, x.shape[axis] - 3], axis) for x in (whole, target))
+    added = sum(Style().statistics(tile) for tile in tiles)
+    torch.testing.assert_close(added, Style().statistics(whole))
+    added = sum(Content().statistics(*pair) for pair in zip(tiles, targets, strict=True))
+    torch.testing.assert_close(added, Content().statistics(whole, target))
+
+
+@pytest.mark.parametrize("axis", [2, 3])
+def test_total_variation_of_tiles_lacks_the_seam_alone(axis: int) -> None:
+    whole, head = maps(7, 8, 10, channels=3), TotalVariation().double()
+    left, right = whole.split([3, whole.shape[axis] - 3], axis)
+    seam = 255 * (right.select(axis, 0) - left.select(axis, -1))
+    expected = head.statistics(left) + head.statistics(right) + seam.square().sum((0, 2))
+    torch.testing.assert_close(head.statistics(whole), expected)
+
+
+# A user's own heads, in the bundle of conftest.py
+
+
+def test_the_manifest_describes_every_head(exported: Any) -> None:
+    manifest = Manifest.from_json((exported.folder / "manifest.json").read_bytes(), "")
+    assert [(term.name, term.target, term.weight) for term in manifest.terms] == [
+        ("content.conv1_1", "content", 1.0),
+        ("style.conv1_2", "style", 1.0),
+        ("style.conv2_1", "style", 1.0),
+        ("tv", None, 0.0),
+        ("means.conv1_2", "style", 1.0),
+        ("means.conv2_1", "style", 1.0),
+        ("soft.conv1_1", "content", 0.5),
+        ("soft.conv1_2", "content", 0.5),
+        ("blue", None, 1.0),
+    ]
+    shapes = {term.name: term.shape for term in manifest.terms}
+    assert shapes["means.conv2_1"] == (1, 128)
+    assert shapes["soft.conv1_2"] == (1, 64, "height", "width")
+    assert shapes["blue"] is None
+
+
+def own_terms(features: Any, content: Any, style: Any) -> dict[str, torch.Tensor]:
+    """The heads of conftest.py as one would write them by hand."""
+    terms = {}
+    for layer in ("conv1_2", "conv2_1"):
+        difference = features[layer].mean((2, 3)) - style[layer].mean((2, 3))
+        terms[f"means.{layer}"] = (difference**2).mean()
+    for layer in ("conv1_1", "conv1_2"):
+        mixed = torch.tanh(features[layer] / 100) * torch.exp(-content[layer] / 100)
+        terms[f"soft.{layer}"] = mixed.mean((0, 2, 3)).norm()
+    return terms | {"blue": torch.log(1 + features["image"][:, 2]).mean()}
+
+
+def test_the_gradient_of_ones_own_heads_is_torchs(
+    exported: Any, reference: Any, photo: Callable[..., Any]
+) -> None:
+    size = (32, 48)
+    image, content, style = (
+        np.ascontiguousarray(photo(name, *size).transpose(2, 0, 1)[None])
+        for name in ("astronaut", "chelsea", "coffee")
+    )
+    plain = reference.Reference("max", content, style)
+    x, c, s = (torch.from_numpy(array) for array in (image, content, style))
+    features = plain.features(x.requires_grad_()) | {"image": x}
+    terms = own_terms(features, plain.features(c), plain.features(s))
+
+    bundle, device = Bundle(exported.folder), Device("cpu")
+    describe = Graph(bundle, "describe-max.onnx", *size, device)
+    step = Graph(bundle, "step-max.onnx", *size, device)
+    inputs = {"image": device.upload(image)}
+    for kind, picture in (("content", content), ("style", style)):
+        targets = describe.run({"image": device.upload(picture)})
+        inputs |= {t.name: targets[t.name] for t in bundle.manifest.terms if t.target == kind}
+    for name, term in terms.items():
+        weights = [float(t.name == name) for t in bundle.manifest.terms]
+        out = step.run(inputs | {"weights": device.upload(np.array(weights, np.float32))})
+        assert out["loss"].numpy() == pytest.approx(term.item(), rel=1e-5), name
+        (expected,) = torch.autograd.grad(term, x, retain_graph=True)
+        difference = np.linalg.norm(out["gradient"].numpy() - expected.numpy())
+        assert difference <= 1e-4 * expected.norm(), name
+
+
+def test_a_run_brings_the_term_of_ones_own_head_down(
+    exported: Any, photo: Callable[..., Any]
+) -> None:
+    engine = Engine.load(exported.folder, device="cpu")
+    weights = {"content": 0.0, "style": 0.0, "soft": 0.0, "blue": 0.0, "means": 1.0}
+    photograph, painting = photo("chelsea", 32, 48), photo("coffee", 32, 48)
+    result = engine.stylize(photograph, painting, size=48, iterations=10, weights=weights)
+    for layer in ("conv1_2", "conv2_1"):
+        assert result.terms[f"means.{layer}"] < 0.1 * result.initial_terms[f"means.{layer}"]

@@ -1,0 +1,294 @@
+"""The optimisers' graphs, driven as the runtime drives them, against independent oracles.
+
+The problems have 3 x 16 x 16 pixels, so that an inverse Hessian can be written out in full.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from impasto.export.optimisers import FIRST_STEP, PYRAMID_LEVELS, Pyramid
+from impasto.runtime.bundle import Bundle
+from impasto.runtime.manifest import OptimiserName
+from impasto.runtime.optimiser import Optimiser, make_optimiser
+from impasto.runtime.session import Device, Graphs
+
+SIDE = 16
+SHAPE = (1, 3, SIDE, SIDE)
+SIZE = 3 * SIDE * SIDE
+NONE = (0.0,) * PYRAMID_LEVELS
+USUAL = (2.0, 4.0, 8.0, 16.0)
+RATE = 0.02
+
+Weights = tuple[float, ...]
+Vector = NDArray[np.float64]
+Function = Callable[[Vector], tuple[float, Vector]]
+Make = Callable[..., Optimiser]
+
+
+@pytest.fixture(scope="module")
+def graphs() -> Graphs:
+    return Graphs(Bundle("vgg19"), Device("cpu"), 1)
+
+
+@pytest.fixture(scope="module")
+def make(graphs: Graphs) -> Make:
+    preset = graphs.bundle.manifest.presets["gatys2016"]
+
+    def at(name: OptimiserName, pyramid: Weights = NONE) -> Optimiser:
+        chosen = dataclasses.replace(preset, optimizer=name, pyramid=pyramid, rate=RATE)
+        return make_optimiser(graphs, chosen, SIDE, SIDE)
+
+    return at
+
+
+def propose(optimiser: Optimiser, x: Vector, gradient: Vector, step: float = 1.0) -> Vector:
+    """The next x, and the proposal taken."""
+    image, slope = (upload(v) for v in (x, gradient))
+    following = optimiser.propose(image, slope, step).numpy().astype(np.float64).ravel()
+    optimiser.accept(image, slope)
+    return following
+
+
+def upload(vector: Vector) -> object:
+    return Device("cpu").upload(vector.astype(np.float32).reshape(SHAPE))
+
+
+def iterates(optimiser: Optimiser, function: Function, x: Vector, steps: int) -> Iterator[Vector]:
+    for _ in range(steps):
+        x = propose(optimiser, x, function(x)[1])
+        yield x
+
+
+def quadratic(seed: int, low: float, high: float, condition: float = 30.0) -> Function:
+    """A convex one, neighbours coupled, with its free minimiser in [low, high]."""
+    random = np.random.default_rng(seed)
+    centre = random.uniform(low, high, SIZE)
+    scale = np.geomspace(1, condition, SIZE)[random.permutation(SIZE)]
+
+    def evaluate(x: Vector) -> tuple[float, Vector]:
+        d = x - centre
+        product = scale * d + 2 * (2 * d - np.roll(d, 1) - np.roll(d, -1))
+        return 0.5 * float(d @ product), product
+
+    return evaluate
+
+
+# Adam
+
+
+def test_adam_is_torchs_inside_the_bounds(make: Make) -> None:
+    function = quadratic(0, 0.3, 0.7)
+    parameter = torch.full((SIZE,), 0.5, dtype=torch.float64, requires_grad=True)
+    adam = torch.optim.Adam([parameter], lr=RATE)
+    for ours in iterates(make("adam"), function, np.full(SIZE, 0.5), 30):
+        parameter.grad = torch.from_numpy(function(parameter.detach().numpy())[1])
+        adam.step()
+        np.testing.assert_allclose(ours, parameter.detach().numpy(), atol=2e-5)
+    assert 0 < ours.min() < ours.max() < 1  # no bound was met
+
+
+def test_adam_leaves_a_pixel_without_gradient_alone(make: Make) -> None:
+    gradient = np.where(np.arange(SIZE) % 2, 1.0, 0.0)
+    x = propose(make("adam"), np.full(SIZE, 0.5), gradient)
+    np.testing.assert_allclose(x, 0.5 - RATE * gradient, atol=1e-6)
+
+
+def test_adam_projects_onto_the_range_of_a_picture(make: Make) -> None:
+    random, optimiser = np.random.default_rng(1), make("adam")
+    x = random.choice([0.0, 0.01, 0.5, 0.99, 1.0], SIZE)
+    mean = square = np.zeros(SIZE)
+    for count in range(1, 6):
+        gradient = random.standard_normal(SIZE)
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        update = mean / (1 - 0.9**count) / (np.sqrt(square / (1 - 0.999**count)) + 1e-8)
+        expected = np.clip(x - RATE * update, 0, 1)
+        x = propose(optimiser, x, gradient)
+        np.testing.assert_allclose(x, expected, atol=2e-6)
+    assert (x == 0).any()
+    assert (x == 1).any()
+
+
+# The preconditioner
+
+
+def dense_pyramid(weights: Weights) -> Vector:
+    """P = 1 + sum_k w_k 4^k D_k^T D_k of one plane, as a matrix from its definition."""
+    total = np.eye(SIDE**2)
+    down = np.eye(SIDE**2)
+    side = SIDE
+    for k, weight in enumerate(weights, start=1):
+        blur = (2 * np.eye(side) + np.eye(side, k=1) + np.eye(side, k=-1)) / 4
+        halved = np.kron(np.eye(side // 2), [[0.5, 0.5]]) @ blur
+        down = np.kron(halved, halved) @ down
+        total += weight * 4**k * down.T @ down
+        side //= 2
+    return total
+
+
+def pyramid(vectors: Vector, weights: Weights) -> Vector:
+    """The export's P applied to (N, 256) planes."""
+    planes = torch.from_numpy(vectors.reshape(1, -1, SIDE, SIDE))
+    product = Pyramid().double()(planes, torch.tensor(weights, dtype=torch.float64))
+    return np.asarray(product.reshape(len(vectors), -1).numpy())
+
+
+@pytest.mark.parametrize("weights", [USUAL, (1.0, 0.0, 0.0, 5.0), NONE])
+def test_the_pyramid_is_its_definition(weights: Weights) -> None:
+    found, expected = pyramid(np.eye(SIDE**2), weights), dense_pyramid(weights)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    np.testing.assert_allclose(found, found.T, atol=1e-12)
+    assert np.linalg.eigvalsh(found).min() >= 1 - 1e-12
+    assert (weights != NONE) or np.array_equal(found, np.eye(SIDE**2))
+
+
+# L-BFGS
+
+
+class DenseBFGS:
+    """H+ = V^T H V + rho s s^T, V = 1 - rho y s^T, from H0 = gamma P, over the last pairs."""
+
+    def __init__(self, weights: Weights, history_size: int) -> None:
+        self.p = np.kron(np.eye(3), dense_pyramid(weights))
+        self.pairs: list[tuple[Vector, Vector]] = []
+        self.history_size = history_size
+        self.previous: tuple[Vector, Vector] | None = None
+
+    def propose(self, x: Vector, gradient: Vector, step: float = 1.0) -> Vector:
+        if self.previous:
+            s, y = x - self.previous[0], gradient - self.previous[1]
+            if s @ y > 0:
+                self.pairs = [*self.pairs, (s, y)][-self.history_size :]
+        self.previous = x, gradient
+        held = (x <= 0) & (gradient > 0) | (x >= 1) & (gradient < 0)
+        inverse = self.inverse(np.where(held, 0.0, gradient))
+        return np.asarray(np.clip(x - step * np.where(held, 0.0, inverse), 0, 1))
+
+    def inverse(self, gradient: Vector) -> Vector:
+        if not self.pairs:
+            preconditioned = self.p @ gradient
+            return np.asarray(FIRST_STEP * preconditioned / abs(preconditioned).max())
+        s, y = self.pairs[-1]
+        h = s @ y / (y @ self.p @ y) * self.p
+        for s, y in self.pairs:
+            rho = 1 / (s @ y)
+            h = h - rho * np.outer(s, y @ h)
+            h = h - rho * np.outer(h @ y, s) + rho * np.outer(s, s)
+        return np.asarray(h @ gradient)
+
+
+@pytest.mark.parametrize("weights", [USUAL, NONE])
+def test_lbfgs_is_a_dense_inverse_hessian(make: Make, graphs: Graphs, weights: Weights) -> None:
+    """Also with pixels at their bounds, and when the oldest pair has gone."""
+    history_size = graphs.bundle.manifest.optimisers.history_size
+    optimiser, dense = make("lbfgs", weights), DenseBFGS(weights, history_size)
+    function = quadratic(2, -0.5, 1.5)
+    x = np.random.default_rng(2).choice([0.0, 0.25, 0.75, 1.0], SIZE).astype(np.float64)
+    for _ in range(history_size + 3):
+        gradient = function(x)[1].astype(np.float32).astype(np.float64)
+        expected = dense.propose(x, gradient, 0.7)
+        held = (x == expected) & ((x == 0) | (x == 1))
+        assert held.any()
+        found = propose(optimiser, x, gradient, 0.7)
+        assert np.linalg.norm(found - expected) <= 1e-4 * np.linalg.norm(expected - x)
+        x = found
+    assert len(dense.pairs) == history_size
+
+
+def test_a_pair_without_curvature_has_no_effect(make: Make, graphs: Graphs) -> None:
+    optimiser = make("lbfgs", USUAL)
+    dense = DenseBFGS(USUAL, graphs.bundle.manifest.optimisers.history_size)
+    random = np.random.default_rng(3)
+    x, gradient = random.uniform(0.4, 0.6, SIZE), random.standard_normal(SIZE)
+    scale = random.uniform(0.5, 2.0, SIZE)
+    for curvature in (0.5, 2.0, -1.0, 1.0, -3.0, 0.7):  # of the pair that this step leaves
+        x, gradient = (v.astype(np.float32).astype(np.float64) for v in (x, gradient))
+        expected = dense.propose(x, gradient, 0.2)
+        found = propose(optimiser, x, gradient, 0.2)
+        assert np.linalg.norm(found - expected) <= 1e-4 * np.linalg.norm(expected - x)
+        gradient = gradient + curvature * scale * (found - x)
+        x = found
+    assert len(dense.pairs) == 3
+
+
+def test_the_first_step_moves_no_pixel_far(make: Make) -> None:
+    """And so does every step where the function curves down: no pair is ever kept."""
+    start = np.random.default_rng(4).uniform(0.4, 0.6, SIZE)
+    x = start
+    optimiser = make("lbfgs", USUAL)
+    for _ in range(3):
+        following = propose(optimiser, x, 1e6 * (0.5 - x))
+        assert abs(following - x).max() == pytest.approx(FIRST_STEP, rel=1e-4)
+        x = following
+
+
+def test_nothing_moves_where_the_gradient_is_zero(make: Make) -> None:
+    x = np.full(SIZE, 0.5)
+    for optimiser in (make("lbfgs", USUAL), make("adam")):
+        np.testing.assert_array_equal(propose(optimiser, x, np.zeros(SIZE)), x)
+        np.testing.assert_array_equal(propose(optimiser, x, np.zeros(SIZE)), x)
+
+
+def test_lbfgs_is_torchs_without_bounds_and_preconditioner(make: Make, graphs: Graphs) -> None:
+    function = quadratic(5, 0.4, 0.6, condition=5)
+    parameter = torch.full((SIZE,), 0.5, dtype=torch.float64, requires_grad=True)
+    gradient = function(np.full(SIZE, 0.5))[1]
+    # Torch's first step is lr * gradient / |gradient|_1, ours a length of its own.
+    first = FIRST_STEP / abs(gradient).max() * abs(gradient).sum()
+    history_size = graphs.bundle.manifest.optimisers.history_size
+    torchs = torch.optim.LBFGS([parameter], first, max_iter=1, history_size=history_size)
+
+    def closure() -> float:
+        loss, slope = function(parameter.detach().numpy())
+        parameter.grad = torch.from_numpy(slope)
+        return loss
+
+    distances = []
+    for ours in iterates(make("lbfgs"), function, np.full(SIZE, 0.5), 14):
+        before = parameter.detach().numpy().copy()
+        torchs.step(closure)
+        torchs.param_groups[0]["lr"] = 1.0
+        theirs = parameter.detach().numpy()
+        distances.append(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs - before))
+    assert max(distances) <= 1e-2
+    assert 0 < ours.min() < ours.max() < 1
+
+
+@pytest.mark.parametrize("weights", [USUAL, NONE])
+@pytest.mark.parametrize("seed", [6, 7])
+def test_lbfgs_finds_scipys_minimiser_at_the_bounds(
+    make: Make, seed: int, weights: Weights
+) -> None:
+    function, start = quadratic(seed, -0.5, 1.5), np.full(SIZE, 0.5)
+    options, bounds = {"ftol": 1e-15}, [(0, 1)] * SIZE
+    expected = minimize(
+        function, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
+    ).x
+    found = descend(make("lbfgs", weights), function, start, 120)
+    assert 0.4 < np.isin(expected, (0, 1)).mean() < 0.6  # half of the pixels are at a bound
+    np.testing.assert_array_equal(found == 0, expected == 0)
+    np.testing.assert_array_equal(found == 1, expected == 1)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def descend(optimiser: Optimiser, function: Function, x: Vector, steps: int) -> Vector:
+    """As the runtime does it: a shorter step where the loss grows."""
+    for _ in range(steps):
+        loss, gradient = function(x)
+        step = 1.0
+        while step > 1e-3:
+            image, slope = upload(x), upload(gradient)
+            following = optimiser.propose(image, slope, step).numpy().astype(np.float64).ravel()
+            if function(following)[0] <= loss:
+                break
+            step *= 0.3
+        optimiser.accept(image, slope)
+        x = following
+    return x
