@@ -118,6 +118,7 @@ def _to_onnx(program: ExportedProgram, inputs: Shapes, outputs: Shapes) -> ir.Mo
     model = exported.model
     _weights_as_inputs(model)
     lower.optimise(model)
+    _separate(model.graph)
     _name(model.graph.inputs[: len(inputs)], inputs)
     _name(model.graph.outputs, outputs)
     passes.ClearMetadataAndDocStringPass()(model)
@@ -184,6 +185,18 @@ def _external(graph: ir.Graph, name: str, weights: Weights, offsets: Mapping[str
             ir.Value(name=name, type=ir.TensorType(kind), shape=shape, const_value=tensor)
         )
     return graph.initializers[name]
+
+
+def _separate(graph: ir.Graph) -> None:
+    """Give every output a value of its own: two heads may want the same feature map as target."""
+    taken = set(graph.inputs)
+    for i, value in enumerate(graph.outputs):
+        if value in taken:
+            copy = ir.node("Identity", [value])
+            copy.outputs[0].type = value.type
+            graph.append(copy)
+            graph.outputs[i] = copy.outputs[0]
+        taken.add(value)
 
 
 def _name(values: Sequence[ir.Value], shapes: Shapes) -> None:

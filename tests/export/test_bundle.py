@@ -90,7 +90,7 @@ def test_a_changed_weight_is_found(copy: Path, exported: Any, layer: str) -> Non
     table = np.frombuffer(content, np.float32, 256, sum(tensors[name].nbytes for name in before))
     table[abs(table).argmax()] *= 1.01  # one of a codebook's 256 values
     (copy / "weights.bin").write_bytes(content)
-    with pytest.raises(ImpastoError, match="differs from PyTorch's .*: the bundle was not written"):
+    with pytest.raises(ImpastoError, match=r"differs from PyTorch's .* the bundle was not written"):
         check(copy, exported)
 
 
@@ -183,7 +183,7 @@ def test_what_exists_is_not_overwritten(copy: Path) -> None:
 
 def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ImpastoError, match="new: cannot be written: Not a directory"):
+    with pytest.raises(ImpastoError, match="new: cannot be written: File exists"):
         export(tmp_path / "file" / "new")
 
 
