@@ -1,4 +1,4 @@
-"""What several tests share. Torch and scikit-image are imported late: the wheel's tests have none."""
+"""What several tests share. Torch and scikit-image come late: the wheel's tests have none."""
 
 from __future__ import annotations
 
