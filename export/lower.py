@@ -172,5 +172,4 @@ def optimise(model: ir.Model) -> None:
         passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
         passes.DeduplicateInitializersPass()(model)
         passes.CommonSubexpressionEliminationPass()(model)
-    passes.RemoveUnusedFunctionsPass()(model)
     passes.RemoveUnusedOpsetsPass()(model)

@@ -37,7 +37,7 @@ class Soft(Head):
 
 
 class Blue(Head):
-    """Of the picture itself, with nothing to compare with."""
+    """Of the picture itself, with nothing to compare with; no number where it is very blue."""
 
     name, target, layers = "blue", None, ("image",)
 
@@ -45,7 +45,7 @@ class Blue(Head):
         return features[:, 2].log1p().sum((1, 2))
 
     def loss(self, means: torch.Tensor) -> torch.Tensor:
-        return means.mean()
+        return (0.5 - means.mean()).sqrt()
 
 
 class Exported(NamedTuple):
