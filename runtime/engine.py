@@ -11,7 +11,8 @@ from .bundle import Bundle
 from .errors import SettingError
 from .image import MAX_PIXELS, MIN_SIDE, Picture, Source, read_image
 from .manifest import Manifest, OptimiserName, Preset, Term
-from .run import Plan, Result, Run, Step
+from .run import Result, Run, Step
+from .scale import Plan
 from .session import Device, Graphs, choose_device
 
 MAX_SIDE = 16384

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from impasto.export import Content, Style, TotalVariation
-from impasto.runtime import Engine
+from impasto.runtime import DivergenceError, Engine
 from impasto.runtime.bundle import Bundle
 from impasto.runtime.manifest import Manifest
 from impasto.runtime.session import Device, Graph
@@ -114,7 +114,7 @@ def own_terms(features: Any, content: Any, style: Any) -> dict[str, torch.Tensor
     for layer in ("conv1_1", "conv1_2"):
         mixed = torch.tanh(features[layer] / 100) * torch.exp(-content[layer] / 100)
         terms[f"soft.{layer}"] = mixed.mean((0, 2, 3)).norm()
-    return terms | {"blue": torch.log(1 + features["image"][:, 2]).mean()}
+    return terms | {"blue": (0.5 - torch.log(1 + features["image"][:, 2]).mean()).sqrt()}
 
 
 def test_the_gradient_of_ones_own_heads_is_torchs(
@@ -155,3 +155,22 @@ def test_a_run_brings_the_term_of_ones_own_head_down(
     result = engine.stylize(photograph, painting, size=48, iterations=10, weights=weights)
     for layer in ("conv1_2", "conv2_1"):
         assert result.terms[f"means.{layer}"] < 0.1 * result.initial_terms[f"means.{layer}"]
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_a_step_to_where_the_loss_is_no_number_is_shortened_until_none_is_left(
+    exported: Any, photo: Callable[..., Any], optimizer: str
+) -> None:
+    """The head `blue` is least just where it ends: at a mean of 0.5."""
+    engine = Engine.load(exported.folder, device="cpu")
+    weights = {"content": 0.0, "soft": 0.0, "blue": 1.0}
+    settings: dict[str, Any] = {"weights": weights, "optimizer": optimizer, "iterations": 99}
+    run = engine.start(photo("chelsea", 32, 32), size=32, init="content", **settings)
+    steps = []
+    with pytest.raises(DivergenceError, match="to nan and no shorter step helped") as caught:
+        run.finish(on_step=lambda step: steps.append((step.loss, step.image)))
+    losses = [loss for loss, _ in steps]
+    assert sorted(losses, reverse=True) == losses
+    mean = np.log1p(caught.value.picture[:, :, 2]).mean()
+    assert mean == pytest.approx(0.5, abs=2e-3)
+    np.testing.assert_array_equal(caught.value.picture, steps[-1][1])
