@@ -26,13 +26,13 @@ def inspect_bundle(model: str | None, as_json: bool) -> None:
         manifest = dataclasses.asdict(bundle.manifest)
         print_json({"path": str(bundle.path), **manifest, "operators": operators})
         return
+    print(f"{bundle.path}: {bundle.manifest.network}, complete and unaltered")
     for line in _describe_bundle(bundle):
         print(textwrap.fill(line, 100, subsequent_indent=" " * 6, break_on_hyphens=False))
 
 
 def _describe_bundle(bundle: Bundle) -> Iterator[str]:
     manifest = bundle.manifest
-    yield f"{bundle.path}: {manifest.network}, complete and unaltered"
     yield f"pooling: {', '.join(manifest.poolings)}"
     yield "terms:"
     for term in manifest.terms:

@@ -104,7 +104,8 @@ class Style(Head):
 
     def loss(self, means: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """The scalar above; both arguments are Gram matrices over M."""
-        return ((means - target) / means.shape[0]).square().mean()
+        squares = ((means - target) / means.shape[0]).square()
+        return squares.mean(0).mean()  # in two stages: ONNX Runtime sums a large matrix naively
 
 
 class TotalVariation(Head):

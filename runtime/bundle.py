@@ -94,7 +94,10 @@ def check_names(manifest: Manifest, source: Path) -> None:
 
 def check_values(manifest: Manifest, source: Path) -> None:
     """What the types allow and the runtime cannot work with. Presets are there to be edited."""
+    levels = manifest.signatures[manifest.optimisers.lbfgs].inputs.get("pyramid")
     for name, preset in manifest.presets.items():
+        if levels != (len(preset.pyramid),):
+            raise BundleError(f"{source}: preset {name}: the graph takes a pyramid of {levels}")
         counts = (len(preset.iterations), *preset.iterations, preset.size, preset.coarsest)
         if min(counts) < 1:
             raise BundleError(f"{source}: preset {name}: iterations and sizes must be 1 or more")

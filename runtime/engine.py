@@ -16,6 +16,7 @@ from .scale import Plan
 from .session import Device, Graphs, choose_device
 
 MAX_SIDE = 16384
+MAX_WEIGHT = 1e38  # float32 ends at 3e38
 
 
 class Engine:
@@ -191,8 +192,8 @@ class Engine:
                     f"no term {name!r} in this bundle: it has {', '.join(t.name for t in terms)}; "
                     "`impasto export` makes bundles with other layers"
                 )
-            if not 0 <= value < float("inf"):
-                raise SettingError(f"the weight of {name} must be 0 or more, not {value}")
+            if not 0 <= value <= MAX_WEIGHT:
+                raise SettingError(f"the weight of {name} must be 0 to {MAX_WEIGHT:g}, not {value}")
         given = {"content": content, "style": style, None: True}
         found = [_weight(term, wanted, preset) if given[term.target] else 0.0 for term in terms]
         if not any(found):

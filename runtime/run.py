@@ -21,7 +21,7 @@ Stopped = Literal["finished", "converged", "cancelled", "deadline"]
 
 @dataclass(frozen=True)
 class Step:
-    """One iteration. ``loss`` is the weighted sum of ``terms``, which are not weighted."""
+    """One iteration. ``loss`` is the weighted sum of ``terms``: all whose weight is not 0."""
 
     scale: int
     """From 1, the coarsest."""

@@ -103,8 +103,8 @@ class Scale:
 
     def _evaluate(self, image: Value) -> Point:
         out = self._step.run({"image": image, **self._inputs}, to_host=("loss", "terms"))
-        names = (term.name for term in self._manifest.terms)
-        terms = dict(zip(names, out["terms"].numpy().tolist(), strict=True))
+        found = zip(self._manifest.terms, self._plan.weights, out["terms"].numpy(), strict=True)
+        terms = {term.name: float(value) for term, weight, value in found if weight}
         return Point(image, out["gradient"], float(out["loss"].numpy()), terms, self._size)
 
     def _targets(self) -> dict[str, Value]:

@@ -6,7 +6,8 @@ import os
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from types import ModuleType
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bundle import WEIGHTS, Bundle
-from .errors import DeviceError, SettingError
+from .errors import BundleError, DeviceError, SettingError
 from .manifest import Shape
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ class Graph:
         threads: int | None = None,
     ) -> None:
         self.device = device
+        self._bundle, self._name = bundle, name
         self.outputs = list(bundle.manifest.signatures[name].outputs)
         self._session = _open(bundle, name, height, width, device, threads)
         if device.kind == "cuda" and self._session.get_providers()[0] != "CUDAExecutionProvider":
@@ -164,15 +166,16 @@ class Graph:
 
     def run(self, inputs: Mapping[str, Value], to_host: Iterable[str] = ()) -> dict[str, Value]:
         """Outputs by name: on the device, but those in ``to_host`` on the host."""
-        binding = self._session.io_binding()
-        for name, value in inputs.items():
-            binding.bind_ortvalue_input(name, value)
-        for name in self.outputs:
-            if name in to_host:
-                binding.bind_output(name, "cpu")
-            else:
-                binding.bind_output(name, self.device.kind, self.device.index)
-        self._session.run_with_iobinding(binding)
+        with _typed_errors(self._bundle, self._name, self.device):
+            binding = self._session.io_binding()
+            for name, value in inputs.items():
+                binding.bind_ortvalue_input(name, value)
+            for name in self.outputs:
+                if name in to_host:
+                    binding.bind_output(name, "cpu")
+                else:
+                    binding.bind_output(name, self.device.kind, self.device.index)
+            self._session.run_with_iobinding(binding)
         return dict(zip(self.outputs, binding.get_outputs(), strict=True))
 
 
@@ -192,8 +195,24 @@ def _open(
         for side in shape:
             if isinstance(side, str):
                 options.add_free_dimension_override_by_name(side, _fix(side, height, width))
-    with _opening:
+    with _opening, _typed_errors(bundle, name, device):
         return module.InferenceSession(bundle.files[name], options, providers=device.providers)
+
+
+@contextmanager
+def _typed_errors(bundle: Bundle, name: str, device: Device) -> Iterator[None]:
+    """ONNX Runtime's errors have no common type, and say in words that memory ran out."""
+    try:
+        yield
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        if isinstance(error, MemoryError) or "alloc" in reason:
+            raise MemoryError(reason) from error
+        if device.kind == "cpu":
+            raise BundleError(
+                f"{bundle.path / name}: ONNX Runtime refuses it ({reason}): export the bundle again"
+            ) from error
+        raise DeviceError(f"{device} failed at {name} ({reason}): try --device cpu") from error
 
 
 class Graphs:

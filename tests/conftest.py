@@ -34,6 +34,8 @@ def photo() -> Callable[..., Picture]:
 
     def resized(name: str, height: int, width: int) -> Picture:
         whole = Image.fromarray(getattr(data, name)())
-        return np.asarray(whole.convert("RGB").resize((width, height)), np.float32) / 255
+        return np.asarray(whole.convert("RGB").resize((width, height)), np.float32) / np.float32(
+            255
+        )
 
     return resized

@@ -29,7 +29,7 @@ POOLS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "avg": lambda x: F.avg_pool2d(x, 2),
     "max": lambda x: F.max_pool2d(x, 2),
     "max, ties to the last": lambda x: F.max_pool2d(x.flip(2, 3), 2).flip(2, 3),
-    "max, ties shared": lambda x: x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).amax((3, 5)),
+    "max, ties shared": lambda x: windows(x).amax((3, 5)),
 }
 
 
@@ -98,6 +98,12 @@ class Reference:
             name: torch.autograd.grad(term, x, retain_graph=True)[0].numpy()
             for name, term in self.evaluate(x).items()
         }
+
+
+def windows(x: torch.Tensor) -> torch.Tensor:
+    """(1, C, H, W) as (1, C, H / 2, 2, W / 2, 2)."""
+    _, channels, height, width = x.shape
+    return x.reshape(1, channels, height // 2, 2, width // 2, 2)
 
 
 def gram(features: torch.Tensor) -> torch.Tensor:

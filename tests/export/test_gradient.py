@@ -60,7 +60,7 @@ def ours(tensor: Callable[..., Tensor]) -> Callable[[str, Size], Ours]:
         manifest = graphs.bundle.manifest
         files = manifest.poolings[pooling]
         describe, step = graphs.get(files.describe, *size), graphs.get(files.step, *size)
-        targets = {}
+        targets: dict[str, Any] = {}
         for kind in ("content", "style"):
             found = describe.run({"image": upload(tensor(kind, *size))})
             targets |= {name: found[name] for name in found if name.startswith(kind)}
@@ -95,7 +95,7 @@ def gradient_error(image: Tensor, ours: Ours, theirs: Any, factor: float = 1.0) 
     for brightness in (1.0, 0.95, 0.9, 0.85, 0.8):
         darker = image * np.float32(brightness)
         gradients = theirs.gradients(darker)
-        weights = {name: 1 / (np.linalg.norm(g) or 1) for name, g in gradients.items()}
+        weights = {name: 1 / (float(np.linalg.norm(g)) or 1) for name, g in gradients.items()}
         expected = sum(weights[name] * g.astype(np.float64) for name, g in gradients.items())
         difference = ours(darker, weights)[1] * factor - expected
         errors.append(float(np.linalg.norm(difference) / np.linalg.norm(expected)))

@@ -119,7 +119,7 @@ def branches() -> onnx.NodeProto:
 
 
 def constant(location: str) -> onnx.NodeProto:
-    tensor = onnx.TensorProto(data_type=1, dims=[1], data_location=1)
+    tensor = onnx.TensorProto(data_type=1, dims=[1], data_location=onnx.TensorProto.EXTERNAL)
     tensor.external_data.add(key="location", value=location)
     return helper.make_node("Constant", [], ["c"], value=tensor)
 
@@ -248,6 +248,7 @@ def test_what_is_no_manifest(folder: Path, text: str) -> None:
         lambda raw: raw["presets"]["gatys2016"].update(iterations=[]),
         lambda raw: raw["presets"]["gatys2016"].update(iterations=[60, 0]),
         lambda raw: raw["presets"]["gatys2016"].update(coarsest=0),
+        lambda raw: raw["presets"]["gatys2016"].update(pyramid=[1.0, 2.0]),
         lambda raw: raw["presets"]["gatys2016"]["weights"].update(style=-1),
         lambda raw: raw.update(alignment=0),
         lambda raw: raw["optimisers"].update(history_size=0),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto, helper, numpy_helper
 
 from impasto.runtime import onnx_scan
@@ -110,13 +112,12 @@ def training() -> onnx.ModelProto:
 @pytest.mark.parametrize(
     "make", [subgraph, function, sparse_initialiser, sparse_constant, several_tensors, training]
 )
-def test_what_is_not_a_plain_graph_is_said(make: object) -> None:
-    assert callable(make)
+def test_what_is_not_a_plain_graph_is_said(make: Callable[[], onnx.ModelProto]) -> None:
     assert scan(make().SerializeToString()).others
 
 
 def test_a_plain_graph_is_plain() -> None:
-    attributes = {
+    attributes: dict[str, Any] = {
         "axis": 1,
         "alpha": 0.5,
         "mode": "a",
