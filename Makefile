@@ -6,7 +6,7 @@ WHEEL := .venv/wheel
 EXAMPLE := models/example
 TEST_EXTRAS := cpu,export,test
 
-.PHONY: help demo test check unit wheel artifacts clean
+.PHONY: help demo test check unit wheel bench artifacts clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ unit: $(TEST)/ready ## tests of the sources
 
 wheel: $(WHEEL)/ready ## tests of the built wheel, where no torch is installed
 	$(WHEEL)/bin/python -m pytest tests/wheel
+
+bench: $(TEST)/ready ## what a step costs, against PyTorch: the tables of docs/performance.md
+	$(TEST)/bin/python tests/benchmarks/bench.py
 
 artifacts: $(TEST)/ready ## export the bundle that ships again, byte for byte
 	$(TEST)/bin/impasto export -o models/vgg19 --pooling avg --pooling max --overwrite

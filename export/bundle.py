@@ -25,6 +25,7 @@ from impasto.runtime.manifest import (
     Manifest,
     Optimisers,
     Provenance,
+    Shape,
     Signature,
 )
 from impasto.runtime.manifest import Term as TermEntry
@@ -36,7 +37,7 @@ from .objective import IMAGE, Describe, Objective, Term, make_terms
 from .optimisers import LBFGS, PYRAMID_LEVELS, Adam
 from .vgg import ALIGNMENT, LAYERS, POOLED, Pooling, stride
 
-IMAGE_SHAPE: trace.Shape = (1, 3, "height", "width")
+IMAGE_SHAPE: Shape = (1, 3, "height", "width")
 HEADS = (Content, Style, TotalVariation)
 
 
@@ -183,7 +184,7 @@ def _write_optimisers(draft: _Draft, history_size: int) -> Optimisers:
     }  # fmt: skip
     adam_out = {"next_image": image, "next_count": one, "next_mean": image, "next_square": image}
     older = range(1, history_size)
-    lbfgs_in: dict[str, trace.Shape] = {
+    lbfgs_in: dict[str, Shape] = {
         "image": image,
         "gradient": image,
         "previous_image": image,
@@ -217,7 +218,7 @@ def _replace(target: Path, draft: Path) -> None:
         draft.rename(target)
 
 
-def _target_shape(term: Term) -> trace.Shape:
+def _target_shape(term: Term) -> Shape:
     layer = _layer(term.layer)
     if term.head.target == "content":
         side = (

@@ -21,11 +21,11 @@ from torch.export.exported_program import ExportedProgram, _decompose_exported_p
 from torch.export.graph_signature import OutputKind
 from torch.utils import _pytree as pytree
 
+from impasto.runtime.manifest import Shape, fix
+
 from . import lower
 from .convolutions import Weights
 
-Shape = tuple[int | str, ...]
-"""Of a graph's input or output: numbers, or ``height``, ``width``, ``height/8`` ..."""
 Shapes = Mapping[str, Shape]
 
 WEIGHTS_FILE = "weights.bin"
@@ -64,15 +64,7 @@ def trace_gradient(module: torch.nn.Module, inputs: Shapes, outputs: Shapes) -> 
 
 def example(shape: Shape, height: int, width: int) -> torch.Tensor:
     """Uniform noise in [0, 1] of a shape at a picture size."""
-    return torch.rand([evaluate(side, height, width) for side in shape])
-
-
-def evaluate(side: int | str, height: int, width: int) -> int:
-    """``height/8`` at a picture size."""
-    if isinstance(side, int):
-        return side
-    name, _, stride = side.partition("/")
-    return {"height": height, "width": width}[name] // int(stride or 1)
+    return torch.rand(fix(shape, height, width))
 
 
 def _export(module: torch.nn.Module, inputs: Shapes, gradient: bool = False) -> ExportedProgram:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from impasto.runtime.errors import ImpastoError
-from impasto.runtime.manifest import FILE_NAME, Manifest, Signature
+from impasto.runtime.manifest import FILE_NAME, Manifest, Signature, fix
 from impasto.runtime.session import onnxruntime
 
 from . import trace
@@ -122,7 +122,7 @@ def _feeds(inputs: trace.Shapes, size: tuple[int, int], seed: int) -> dict[str, 
     generator = np.random.default_rng(seed)
     feeds = {}
     for name, shape in inputs.items():
-        sides = [trace.evaluate(side, *size) for side in shape]
+        sides = fix(shape, *size)
         feeds[name] = generator.random(sides, np.float32)
         if name.startswith("y_"):  # a pair that a convex function could have left
             s = feeds[f"s_{name[2:]}"] = feeds[f"s_{name[2:]}"] - np.float32(0.5)

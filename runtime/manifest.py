@@ -22,6 +22,19 @@ Shape = tuple[int | str, ...]
 """Of a graph's input or output: numbers, or ``height``, ``width``, ``height/8`` ..."""
 
 
+def fix(shape: Shape, height: int, width: int) -> tuple[int, ...]:
+    """A shape at a picture size."""
+    return tuple(fix_side(side, height, width) for side in shape)
+
+
+def fix_side(side: int | str, height: int, width: int) -> int:
+    """``height/8`` at a picture size."""
+    if isinstance(side, int):
+        return side
+    name, _, stride = side.partition("/")
+    return {"height": height, "width": width}[name] // int(stride or 1)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Layer:
     """``channels`` of its feature map; ``stride``: pixels from one position to the next."""

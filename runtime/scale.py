@@ -11,9 +11,9 @@ import numpy as np
 
 from .errors import DivergenceError
 from .image import Picture, from_tensor, resize, to_tensor
-from .manifest import Preset
+from .manifest import Preset, fix
 from .optimiser import make_optimiser
-from .session import Graphs, Value, fix
+from .session import Graphs, Value
 
 RETRIES = 8
 SHORTER = 0.3

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .bundle import WEIGHTS, Bundle
 from .errors import BundleError, DeviceError, SettingError
-from .manifest import Shape
+from .manifest import fix, fix_side
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -130,18 +130,6 @@ def cuda_problem(device: Device, bundle: Bundle) -> str | None:
     return None
 
 
-def fix(shape: Shape, height: int, width: int) -> tuple[int, ...]:
-    """A shape at a picture size: ``height/8`` becomes a number."""
-    return tuple(_fix(side, height, width) for side in shape)
-
-
-def _fix(side: int | str, height: int, width: int) -> int:
-    if isinstance(side, int):
-        return side
-    name, _, stride = side.partition("/")
-    return {"height": height, "width": width}[name] // int(stride or 1)
-
-
 class Graph:
     """A graph of a bundle, opened at one size. ``run`` may be called by several threads."""
 
@@ -194,7 +182,7 @@ def _open(
     for shape in (*signature.inputs.values(), *signature.outputs.values()):
         for side in shape:
             if isinstance(side, str):
-                options.add_free_dimension_override_by_name(side, _fix(side, height, width))
+                options.add_free_dimension_override_by_name(side, fix_side(side, height, width))
     with _opening, _typed_errors(bundle, name, device):
         return module.InferenceSession(bundle.files[name], options, providers=device.providers)
 
