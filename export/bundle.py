@@ -214,8 +214,12 @@ def _replace(target: Path, draft: Path) -> None:
         draft.rename(target)
         return
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as old:
-        target.rename(Path(old) / target.name)
-        draft.rename(target)
+        kept = target.rename(Path(old) / target.name)
+        try:
+            draft.rename(target)
+        except OSError:
+            kept.rename(target)
+            raise
 
 
 def _target_shape(term: Term) -> Shape:
