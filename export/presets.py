@@ -27,4 +27,11 @@ NEURAL_STYLE = dataclasses.replace(
     weights={"content": 5.0, "style": 100.0, "tv": 0.001},
 )
 
-PRESETS = {"gatys2016": GATYS2016, "neural-style": NEURAL_STYLE}
+PASTICHE = dataclasses.replace(
+    GATYS2016,
+    about="pastiche's balance: max pooling, content 0.01, style 10",
+    pooling="max",
+    weights={"content": 0.01, "style": 10.0, "tv": 0.0},
+)
+
+PRESETS = {"gatys2016": GATYS2016, "neural-style": NEURAL_STYLE, "pastiche": PASTICHE}
