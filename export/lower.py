@@ -95,7 +95,6 @@ def max_pool2d_with_indices_backward(grad: Any, x: Any, kernel: Sequence[int], *
     _require_halving(kernel)
     largest, _ = op.MaxPool(x, kernel_shape=[2, 2], strides=[2, 2])
     left, planes = grad, []
-    zero = op.Constant(value_float=0.0)
     for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
         corner = op.Slice(
             x,
@@ -104,9 +103,9 @@ def max_pool2d_with_indices_backward(grad: Any, x: Any, kernel: Sequence[int], *
             op.Constant(value_ints=[2, 3]),
             op.Constant(value_ints=[2, 2]),
         )
-        taken = op.Equal(corner, largest)
-        planes.append(op.Where(taken, left, zero))
-        left = op.Where(taken, zero, left)
+        taken = op.Cast(op.Equal(corner, largest), to=ir.DataType.FLOAT)
+        planes.append(op.Mul(left, taken))  # Where is several times slower
+        left = op.Sub(left, planes[-1])
     return op.DepthToSpace(op.Concat(*planes, axis=1), blocksize=2)
 
 

@@ -10,7 +10,6 @@ import importlib.util
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -159,9 +158,10 @@ def report_start() -> None:
             start = time.perf_counter()
             with subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE) as process:
                 assert process.stdout
-                process.stdout.readline()
+                process.stdout.readline()  # the event `start`
                 process.stdout.readline()
                 first.append(time.perf_counter() - start)
+                process.stdout.read()
     help_ = []
     for _ in range(5):
         start = time.perf_counter()
@@ -192,8 +192,10 @@ def run_once(content: str, style: str, size: str, folder: str) -> None:
     result = engine.stylize(content, style, size=int(size), iterations=2)
     result.save(Path(folder) / "out.png")
     height, width, _ = result.image.shape
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(f"{width}x{height} | {peak:.2f}")
+    # Not getrusage: that counts the parent's memory before exec.
+    status = Path("/proc/self/status").read_text()
+    peak = next(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line)
+    print(f"{width}x{height} | {peak * 1024 / 1e9:.2f}")
 
 
 if __name__ == "__main__":
