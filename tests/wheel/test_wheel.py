@@ -14,7 +14,7 @@ import pytest
 
 SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
 EXAMPLE = Path(str(resources.files("impasto.models"))) / "example"
-TEST_TOOLS = ("pytest", "_pytest", "pip", "setuptools", "pygments", "pluggy", "iniconfig")
+TEST_TOOLS = ("pytest", "_pytest", "pip", "setuptools", "pluggy", "iniconfig")
 PAINT = """
 import sys
 from impasto.runtime import Engine
