@@ -19,6 +19,7 @@ from impasto.runtime.errors import ImpastoError, SettingError
 from impasto.runtime.manifest import (
     FILE_NAME,
     SCHEMA,
+    WEIGHTS,
     File,
     Graphs,
     Layer,
@@ -124,7 +125,7 @@ def export_bundle(
 
 def _write(folder: Path, weights: Weights, recipe: Recipe, terms: Sequence[Term]) -> None:
     draft = _Draft(folder, weights)
-    (folder / trace.WEIGHTS_FILE).write_bytes(weights.pack())
+    (folder / WEIGHTS).write_bytes(weights.pack())
     with _tracing():
         poolings = {pooling: _write_objective(draft, terms, pooling) for pooling in recipe.poolings}
     optimisers = _write_optimisers(draft, recipe.history_size)

@@ -21,14 +21,13 @@ from torch.export.exported_program import ExportedProgram, _decompose_exported_p
 from torch.export.graph_signature import OutputKind
 from torch.utils import _pytree as pytree
 
-from impasto.runtime.manifest import Shape, fix
+from impasto.runtime.manifest import WEIGHTS, Shape, fix
 
 from . import lower
 from .convolutions import Weights
 
 Shapes = Mapping[str, Shape]
 
-WEIGHTS_FILE = "weights.bin"
 IR_VERSION = 10
 EXAMPLE_SIZE = (96, 128)  # any two different multiples of 16
 
@@ -171,7 +170,7 @@ def _external(graph: ir.Graph, name: str, weights: Weights, offsets: Mapping[str
         kind = ir.DataType.UINT8 if array.dtype == np.uint8 else ir.DataType.FLOAT
         shape = ir.Shape(array.shape)
         tensor = ir.ExternalTensor(
-            WEIGHTS_FILE, offsets[name], array.nbytes, kind, shape=shape, name=name
+            WEIGHTS, offsets[name], array.nbytes, kind, shape=shape, name=name
         )
         graph.register_initializer(
             ir.Value(name=name, type=ir.TensorType(kind), shape=shape, const_value=tensor)

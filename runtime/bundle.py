@@ -11,12 +11,11 @@ from pathlib import Path
 
 from . import onnx_scan
 from .errors import BundleError
-from .manifest import FILE_NAME, File, Manifest
+from .manifest import FILE_NAME, WEIGHTS, File, Manifest
 
 DEFAULT = "vgg19"
 ENVIRONMENT = "IMPASTO_MODEL"
 OPSETS = range(17, 19)
-WEIGHTS = "weights.bin"
 MAX_MANIFEST = 1 << 20
 
 OPERATORS = frozenset(

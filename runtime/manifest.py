@@ -15,6 +15,8 @@ from .errors import BundleError
 
 SCHEMA = 1
 FILE_NAME = "manifest.json"
+WEIGHTS = "weights.bin"
+"""The one file of external data that the graphs share."""
 MAX_FLOAT = 1e30
 
 OptimiserName = Literal["lbfgs", "adam"]

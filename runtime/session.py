@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .bundle import WEIGHTS, Bundle
+from .bundle import Bundle
 from .errors import BundleError, DeviceError, SettingError
-from .manifest import fix, fix_side
+from .manifest import WEIGHTS, fix, fix_side
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

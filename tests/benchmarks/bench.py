@@ -24,8 +24,8 @@ import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 
-from impasto.runtime.bundle import WEIGHTS, Bundle
-from impasto.runtime.manifest import fix, fix_side
+from impasto.runtime.bundle import Bundle
+from impasto.runtime.manifest import WEIGHTS, fix, fix_side
 from impasto.runtime.session import Device, Graphs
 
 ROOT = Path(__file__).parents[2]
