@@ -15,6 +15,7 @@ def main() -> None:
     """Run the command line."""
     signal.signal(signal.SIGINT, lambda number, _: os._exit(128 + number))
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime's, since 1.29, at import
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's spin for work that never comes
     from .interrupts import interrupts
 
     interrupts.watch()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import Annotated
 
 import typer
 from typer import Argument, Option
 
 from .options import (
+    Costs,
     Json,
     Number,
     Overwrite,
@@ -33,6 +33,8 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from importlib import metadata
+
         print(f"impasto {metadata.version('impasto')}")
         raise typer.Exit
 
@@ -100,6 +102,22 @@ def reconstruct(
 
     engine = load(settings)
     paint(engine, settings, only_content(engine, layer), content=content)
+
+
+@app.command()
+@with_settings
+def estimate(
+    content: Content,
+    settings: Costs,
+    style: Annotated[Texts, option("FILE", "A picture to paint like; repeatable.")] = None,
+) -> None:
+    """Say how long stylize will take, and how much memory.
+
+    From a calibration of some seconds, on this machine as busy as it is now.
+    """
+    from .report import estimate_costs
+
+    estimate_costs(settings, content, style)
 
 
 @app.command()

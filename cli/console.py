@@ -22,6 +22,15 @@ def print_json(value: Any) -> None:
     print(json.dumps(_finite(value), allow_nan=False), flush=True)
 
 
+def duration(seconds: float) -> str:
+    """``45 s``, ``1 min 50 s``, ``2 h 10 min``."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}

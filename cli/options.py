@@ -33,28 +33,51 @@ Overwrite = Annotated[bool, Option("--overwrite", help="Replace an existing outp
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What all painting commands share. None leaves the choice to the runtime."""
+class Costs:
+    """Settings that decide what painting costs. None leaves the choice to the runtime."""
+
+    preset: Annotated[Text, option("NAME", "Settings under a name.")] = None
+    size: Annotated[Whole, option("N", "Long side of the result in pixels.", int)] = None
+    pooling: Annotated[Text, option("avg|max", "How the network pools.")] = None
+    quality: Annotated[
+        Text, option("draft|normal|high", "0.4, 1 or 3 times the preset's iterations.")
+    ] = None
+    iterations: Annotated[Whole, option("N", "Iterations at every scale.", int)] = None
+    optimizer: Annotated[Text, option("lbfgs|adam", "What moves the pixels.")] = None
+    memory: Annotated[
+        Text, option("2GB", "What the program may take; default: most of what is free.")
+    ] = None
+    model: Annotated[Text, option("DIR", "A bundle; default: $IMPASTO_MODEL, else VGG19.")] = None
+    device: Annotated[Text, option("auto|cpu|cuda[:N]", "Default: CUDA where it works.")] = None
+    threads: Annotated[Whole, option("N", "CPU threads; default: one a core.", int)] = None
+    max_pixels: Annotated[Whole, option("N", "Refuse pictures with more than this.", int)] = None
+    json: Json = False
+
+    @property
+    def engine(self) -> dict[str, Any]:
+        """Engine.load's arguments."""
+        return given(bundle=self.model, device=self.device, threads=self.threads)
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """Engine.start's arguments."""
+        names = ("preset", "size", "pooling", "quality", "iterations", "optimizer", "memory")
+        return given(**{name: getattr(self, name) for name in (*names, "max_pixels")})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Costs):
+    """What all painting commands share."""
 
     output: Annotated[
         str, Option("-o", "--output", metavar="FILE", help="A .png, .jpg, .webp, .tif.")
     ]
-    preset: Annotated[Text, option("NAME", "Settings under a name.")] = None
-    size: Annotated[Whole, option("N", "Long side of the result in pixels.", int)] = None
-    pooling: Annotated[Text, option("avg|max", "How the network pools.")] = None
-    iterations: Annotated[Whole, option("N", "Iterations at every scale.", int)] = None
-    optimizer: Annotated[Text, option("lbfgs|adam", "What moves the pixels.")] = None
     tv_weight: Annotated[Number, option("W", "Weight of the total variation.", float)] = None
     weight: Annotated[
         Texts,
         option("NAME=W", "Weight of a head (style) or term (style.conv1_1); repeatable."),
     ] = None
     seed: Annotated[Whole, option("N", "Seed of the noise.", int)] = None
-    model: Annotated[Text, option("DIR", "A bundle; default: $IMPASTO_MODEL, else VGG19.")] = None
-    device: Annotated[Text, option("auto|cpu|cuda[:N]", "Default: CUDA where it works.")] = None
-    threads: Annotated[Whole, option("N", "CPU threads; default: one a core.", int)] = None
-    max_pixels: Annotated[Whole, option("N", "Refuse pictures with more than this.", int)] = None
-    json: Json = False
     overwrite: Overwrite = False
 
     @property
@@ -78,13 +101,13 @@ def given(**options: Any) -> dict[str, Any]:
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Add Settings' fields to the options of a command, which gets them as ``settings``."""
+    """Add the fields of a command's ``settings``, Costs or Settings, to its options."""
     own = dict(inspect.signature(command, eval_str=True).parameters)
-    del own["settings"]
-    shared = inspect.signature(Settings, eval_str=True).parameters
+    kind = own.pop("settings").annotation
+    shared = inspect.signature(kind, eval_str=True).parameters
 
     def wrapper(**options: Any) -> None:
-        settings = Settings(**{name: options.pop(name) for name in shared})
+        settings = kind(**{name: options.pop(name) for name in shared})
         command(**options, settings=settings)
 
     wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__

@@ -27,9 +27,7 @@ def load(settings: Settings) -> Engine:
 
     with interrupts.saving:
         check_output(settings.output, settings.overwrite)
-    return Engine.load(
-        **given(bundle=settings.model, device=settings.device, threads=settings.threads)
-    )
+    return Engine.load(**settings.engine)
 
 
 def only_content(engine: Engine, layer: str) -> dict[str, float]:
@@ -49,10 +47,7 @@ def only_content(engine: Engine, layer: str) -> dict[str, float]:
 def paint(engine: Engine, settings: Settings, weights: Mapping[str, float], **inputs: Any) -> None:
     """Paint to the end or to Ctrl-C, and save; ``inputs`` and ``weights`` are Engine.start's."""
     weights = {**weights, **settings.weights}
-    names = ("size", "preset", "pooling", "iterations", "optimizer", "seed", "max_pixels")
-    run = engine.start(
-        weights=weights, **given(**inputs, **{name: getattr(settings, name) for name in names})
-    )
+    run = engine.start(weights=weights, **given(**inputs, seed=settings.seed), **settings.run)
     with reporter(settings.json) as report, interrupts.mode("finish"):
         report.start(engine, run)
         result, problem = _finish(run, report)

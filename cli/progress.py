@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .console import print_json, say
+from .console import duration, print_json, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -22,14 +22,22 @@ class Lines:
     broken: str | None = None
     """Why nobody can be told any more."""
 
+    _run: Run
+
     def __init__(self) -> None:
         self._told = (0, 0)
         self._first: Step | None = None
 
     def start(self, engine: Engine, run: Run) -> None:
         """Say what will be done."""
+        from impasto.runtime.memory import show
+
         height, width = run.size
-        say(f"painting {width} x {height} pixels on {engine.device}, seed {run.seed}")
+        self._run = run
+        say(
+            f"painting {width} x {height} pixels on {engine.device}, seed {run.seed}; "
+            f"memory: about {show(run.memory)}"
+        )
 
     def step(self, step: Step) -> None:
         """Say how far it is."""
@@ -39,7 +47,9 @@ class Lines:
             return
         self._told, done = reached, step.fraction - first.fraction
         left = (step.seconds - first.seconds) * (1 - step.fraction) / done if done else None
-        time_left = "" if left is None else f", {left:.0f} s left"
+        if left is None and self._run.expected is not None:
+            left = self._run.expected - step.seconds
+        time_left = "" if left is None else f", {duration(left)} left"
         say(f"{step.fraction:.0%}{time_left}: {_describe(step)}")
 
     def done(self, output: str, result: Result) -> None:
@@ -72,7 +82,8 @@ class JsonLines(Lines):
         self._emit(
             event="start",
             size=run.size[::-1],
-            scales=[size[::-1] for size in run.sizes],
+            scales=[stage.size[::-1] for stage in run.plan.stages],
+            memory=run.memory,
             device=engine.device,
             model=engine.model,
             seed=run.seed,

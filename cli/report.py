@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from importlib import metadata, resources
 from typing import TYPE_CHECKING, Any
 
-from .console import print_json
+from .console import duration, print_json
 
 if TYPE_CHECKING:
     from impasto.runtime.bundle import Bundle
+
+    from .options import Costs
 
 
 def inspect_bundle(model: str | None, as_json: bool) -> None:
@@ -52,6 +54,26 @@ def _describe_bundle(bundle: Bundle) -> Iterator[str]:
     yield f"weights: {manifest.provenance.weights}"
     yield f"licence: {manifest.provenance.licence}"
     yield f"made by: {_text(manifest.provenance.versions)}"
+
+
+def estimate_costs(settings: Costs, content: str, style: list[str] | None) -> None:
+    """Print what stylize would cost: seconds, peak bytes, and how every scale is done."""
+    from impasto.runtime import Engine
+    from impasto.runtime.memory import show
+
+    found = Engine.load(**settings.engine).estimate(content, style, **settings.run)
+    scales = [{**dataclasses.asdict(stage), "size": stage.size[::-1]} for stage in found.stages]
+    if settings.json:
+        print_json({"seconds": found.seconds, "memory": found.memory, "scales": scales})
+        return
+    height, width = found.stages[-1].size
+    cost = f"about {duration(found.seconds)} and {show(found.memory)} of memory"
+    print(f"{width} x {height} pixels: {cost}")
+    for stage in found.stages:
+        height, width = stage.size
+        how = f"{stage.optimizer}, history {stage.history}" if stage.history else stage.optimizer
+        tiles = f", in tiles of {stage.tile_pixels:,} pixels" if stage.tile_pixels else ""
+        print(f"  {stage.iterations} iterations at {width} x {height}: {how}{tiles}")
 
 
 def _text(fact: Any) -> str:

@@ -6,7 +6,7 @@ export_bundle("my-bundle", load_weights("shipped"), Recipe(content_layers=["conv
 """
 
 from .bundle import Recipe, export_bundle
-from .heads import Content, Head, Style, TotalVariation
+from .heads import Content, Head, Style, TotalVariation, masked
 from .verify import Figure
 from .weights import load as load_weights
 
@@ -19,4 +19,5 @@ __all__ = [
     "TotalVariation",
     "export_bundle",
     "load_weights",
+    "masked",
 ]

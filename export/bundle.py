@@ -9,11 +9,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-
-import onnx_ir as ir
-import torch
 
 from impasto.runtime.errors import ImpastoError, SettingError
 from impasto.runtime.manifest import (
@@ -21,24 +18,26 @@ from impasto.runtime.manifest import (
     SCHEMA,
     WEIGHTS,
     File,
-    Graphs,
-    Layer,
     Manifest,
-    Optimisers,
     Provenance,
-    Shape,
-    Signature,
 )
 from impasto.runtime.manifest import Term as TermEntry
 
-from . import presets, trace, verify
-from .convolutions import CONVOLUTIONS, Weights
+from . import presets, verify
+from .convolutions import Weights
+from .graphs import (
+    Draft,
+    add_loss,
+    add_objective,
+    add_optimisers,
+    layer_of,
+    sums_shape,
+    target_shape,
+)
 from .heads import Content, Head, Style, TotalVariation
-from .objective import IMAGE, Describe, Objective, Term, make_terms
-from .optimisers import LBFGS, PYRAMID_LEVELS, Adam
-from .vgg import ALIGNMENT, LAYERS, POOLED, Pooling, stride
+from .objective import IMAGE, Term, make_terms
+from .vgg import ALIGNMENT, LAYERS, Pooling, stride
 
-IMAGE_SHAPE: Shape = (1, 3, "height", "width")
 HEADS = (Content, Style, TotalVariation)
 
 
@@ -65,7 +64,18 @@ class Recipe:
                     f"no layer {layer!r} in VGG19: it has {LAYERS[0]} to {LAYERS[-1]}"
                 )
         terms = make_terms(heads, self.content_layers, self.style_layers)
-        names = ("image", "weights", "loss", "terms", "gradient", *(term.name for term in terms))
+        taken = (
+            "image",
+            "mask",
+            "sums",
+            "pixels",
+            "cotangents",
+            "weights",
+            "loss",
+            "terms",
+            "gradient",
+        )
+        names = (*taken, *(term.name for term in terms))
         if len(set(names)) < len(names):
             raise SettingError(
                 "a head has a name that is taken, by another or by the graphs: give yours another"
@@ -73,21 +83,6 @@ class Recipe:
         if not any(term.layer != IMAGE for term in terms):
             raise SettingError("no layer at all: name a content or a style layer")
         return terms
-
-
-@dataclass
-class _Draft:
-    """The bundle as it grows."""
-
-    folder: Path
-    weights: Weights
-    signatures: dict[str, Signature] = field(default_factory=dict)
-
-    def add(self, name: str, model: ir.Model, inputs: trace.Shapes, outputs: trace.Shapes) -> str:
-        trace.bind_weights(model, self.weights)
-        (self.folder / name).write_bytes(ir.to_proto(model).SerializeToString(deterministic=True))
-        self.signatures[name] = Signature(inputs=dict(inputs), outputs=dict(outputs))
-        return name
 
 
 def export_bundle(
@@ -124,21 +119,23 @@ def export_bundle(
 
 
 def _write(folder: Path, weights: Weights, recipe: Recipe, terms: Sequence[Term]) -> None:
-    draft = _Draft(folder, weights)
+    draft = Draft(folder, weights)
     (folder / WEIGHTS).write_bytes(weights.pack())
     with _tracing():
-        poolings = {pooling: _write_objective(draft, terms, pooling) for pooling in recipe.poolings}
-    optimisers = _write_optimisers(draft, recipe.history_size)
+        poolings = {pooling: add_objective(draft, terms, pooling) for pooling in recipe.poolings}
+        loss = add_loss(draft, terms)
+    optimisers = add_optimisers(draft, recipe.history_size)
     manifest = Manifest(
         schema=SCHEMA,
         network="vgg19",
         value_range=(0.0, 1.0),
         alignment=ALIGNMENT,
         margin=_margin(terms),
-        layers={t.layer: _layer(t.layer) for t in terms if t.layer != IMAGE},
+        layers={t.layer: layer_of(t.layer) for t in terms if t.layer != IMAGE},
         terms=tuple(_entry(term) for term in terms),
         presets=presets.PRESETS,
         poolings={str(pooling): graphs for pooling, graphs in poolings.items()},
+        loss=loss,
         optimisers=optimisers,
         signatures=draft.signatures,
         files={path.name: _file(path) for path in sorted(folder.iterdir())},
@@ -147,20 +144,6 @@ def _write(folder: Path, weights: Weights, recipe: Recipe, terms: Sequence[Term]
         ),
     )
     (folder / FILE_NAME).write_text(manifest.to_json(), encoding="utf-8")
-
-
-def _write_objective(draft: _Draft, terms: Sequence[Term], pooling: Pooling) -> Graphs:
-    objective = Objective(draft.weights, terms, pooling).eval()
-    targets = {t.name: _target_shape(t) for t in terms if t.head.target}
-    inputs = {"image": IMAGE_SHAPE, "weights": (len(terms),), **targets}
-    outputs = {"loss": (), "terms": (len(terms),), "gradient": IMAGE_SHAPE}
-    image = {"image": IMAGE_SHAPE}
-    step = trace.trace_gradient(objective, inputs, outputs)
-    describe = trace.trace_forward(Describe(objective), image, targets)
-    return Graphs(
-        describe=draft.add(f"describe-{pooling}.onnx", describe, image, targets),
-        step=draft.add(f"step-{pooling}.onnx", step, inputs, outputs),
-    )
 
 
 @contextmanager
@@ -178,37 +161,6 @@ def _tracing() -> Iterator[None]:
         raise ImpastoError(f"a head cannot be exported: {reason}") from error
 
 
-def _write_optimisers(draft: _Draft, history_size: int) -> Optimisers:
-    one, image = (1,), IMAGE_SHAPE
-    adam_in = {
-        "image": image, "gradient": image, "rate": one, "count": one, "mean": image, "square": image
-    }  # fmt: skip
-    adam_out = {"next_image": image, "next_count": one, "next_mean": image, "next_square": image}
-    older = range(1, history_size)
-    lbfgs_in: dict[str, Shape] = {
-        "image": image,
-        "gradient": image,
-        "previous_image": image,
-        "previous_gradient": image,
-        "step": one,
-        "pyramid": (PYRAMID_LEVELS,),
-        "gamma": one,
-        **{f"s_{i}": image for i in older},
-        **{f"y_{i}": image for i in older},
-        **{f"rho_{i}": one for i in older},
-    }
-    lbfgs_out = {
-        "next_image": image, "s": image, "y": image, "rho": one, "next_gamma": one, "slope": one
-    }  # fmt: skip
-    adam = trace.trace_forward(Adam(), adam_in, adam_out)
-    lbfgs = trace.trace_forward(LBFGS(history_size), lbfgs_in, lbfgs_out)
-    return Optimisers(
-        adam=draft.add("adam.onnx", adam, adam_in, adam_out),
-        lbfgs=draft.add("lbfgs.onnx", lbfgs, lbfgs_in, lbfgs_out),
-        history_size=history_size,
-    )
-
-
 def _replace(target: Path, draft: Path) -> None:
     draft.chmod(0o755)
     if not target.exists():
@@ -223,39 +175,22 @@ def _replace(target: Path, draft: Path) -> None:
             raise
 
 
-def _target_shape(term: Term) -> Shape:
-    layer = _layer(term.layer)
-    if term.head.target == "content":
-        side = (
-            f"{axis}/{layer.stride}" if layer.stride > 1 else axis for axis in ("height", "width")
-        )
-        return (1, layer.channels, *side)
-    return tuple(term.head.describe(torch.zeros(1, layer.channels, 16, 16)).shape)
-
-
 def _entry(term: Term) -> TermEntry:
     return TermEntry(
         name=term.name,
         head=term.head.name,
         layer=term.layer,
         target=term.head.target,
-        shape=_target_shape(term) if term.head.target else None,
+        shape=target_shape(term) if term.head.target else None,
+        sums=sums_shape(term),
         weight=float(term.head.weight),
     )
 
 
-def _layer(name: str) -> Layer:
-    if name == IMAGE:
-        return Layer(channels=3, stride=1)
-    return Layer(channels=CONVOLUTIONS[name][1], stride=stride(name))
-
-
 def _margin(terms: Sequence[Term]) -> int:
-    """Pixels a gradient depends on: twice the convolutions' reach, and the poolings' once."""
+    """How far a tile reaches beyond the positions that are its own: the convolutions' reach."""
     deepest = max(LAYERS.index(term.layer) for term in terms if term.layer != IMAGE)
-    names = LAYERS[: deepest + 1]
-    reach = sum(2 * stride(name) for name in names)
-    reach += sum(stride(name) for name in names[:-1] if name in POOLED)
+    reach = sum(stride(name) for name in LAYERS[: deepest + 1])
     return -(-reach // ALIGNMENT) * ALIGNMENT
 
 

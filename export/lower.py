@@ -69,10 +69,12 @@ def convolution_backward(
 def threshold_backward(grad: Any, relu: Any, _threshold: float) -> Any:
     """The gradient where the ReLU let something through.
 
-    HardSigmoid(1e30 r) is 1 there and 0 elsewhere (short of r < 1e-30), and, unlike Where or Sign,
-    stays in the blocked layout.
+    The mask is a HardSigmoid: unlike Where or Sign, it stays in the blocked layout. After max
+    pooling's gradient there is nothing left to mask.
     """
-    return op.Mul(grad, op.HardSigmoid(relu, alpha=1e30, beta=0.0))
+    if _made_by(grad, "DepthToSpace") and any(n.op_type == "MaxPool" for n in relu.consumers()):
+        return op.Identity(grad)
+    return op.Mul(grad, _mask(op, relu))
 
 
 def avg_pool2d_backward(grad: Any, _x: Any, kernel: Sequence[int], *_: Any) -> Any:
@@ -94,19 +96,22 @@ def max_pool2d_with_indices_backward(grad: Any, x: Any, kernel: Sequence[int], *
     """
     _require_halving(kernel)
     largest, _ = op.MaxPool(x, kernel_shape=[2, 2], strides=[2, 2])
+    if _made_by(x, "Relu"):  # the mask of its gradient, at a quarter of the positions
+        grad = op.Mul(grad, _mask(op, largest))
+    taken = [op.Cast(op.Equal(corner, largest), to=ir.DataType.FLOAT) for corner in _corners(x)]
     left, planes = grad, []
-    for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        corner = op.Slice(
-            x,
-            op.Constant(value_ints=[row, column]),
-            op.Constant(value_ints=[2**31, 2**31]),
-            op.Constant(value_ints=[2, 3]),
-            op.Constant(value_ints=[2, 2]),
-        )
-        taken = op.Cast(op.Equal(corner, largest), to=ir.DataType.FLOAT)
-        planes.append(op.Mul(left, taken))  # Where is several times slower
+    for mine in taken:
+        planes.append(op.Mul(left, mine))  # Where is several times slower
         left = op.Sub(left, planes[-1])
     return op.DepthToSpace(op.Concat(*planes, axis=1), blocksize=2)
+
+
+def _corners(x: Any) -> list[Any]:
+    """The planes of first, second, third and fourth positions of 2x2 windows."""
+    ends, axes = op.Constant(value_ints=[2**31, 2**31]), op.Constant(value_ints=[2, 3])
+    steps = op.Constant(value_ints=[2, 2])
+    starts = [op.Constant(value_ints=[row, column]) for row in (0, 1) for column in (0, 1)]
+    return [op.Slice(x, start, ends, axes, steps) for start in starts]
 
 
 def _require_halving(kernel: Sequence[int]) -> None:
@@ -127,6 +132,10 @@ def _simplifications() -> list[pattern.RewriteRule]:
     """What autograd writes in full: (x^T)^T, x^1, and the gradient of a Gram matrix.
 
     S F + S^T F = (S + S^T) F: one product with the feature map instead of two.
+
+    Where a head's gradient joins the backward pass, the layout is plain. The mask there is taken
+    from the flattened feature map that the head reads. The order in the file counts: ONNX Runtime
+    computes the later one of a node's inputs first, and what is computed early is kept.
     """
 
     def transposed_twice(op: Any, x: Any) -> Any:
@@ -148,11 +157,35 @@ def _simplifications() -> list[pattern.RewriteRule]:
     def one_product(op: Any, s: Any, f: Any) -> Any:
         return op.MatMul(op.Add(s, op.Transpose(s, perm=[1, 0])), f)
 
+    def joined(op: Any, gradient: Any, injected: Any, relu: Any) -> Any:
+        return op.Mul(op.Add(gradient, injected), _mask(op, relu))
+
+    def from_head(_context: Any, gradient: ir.Value, injected: ir.Value, **_: Any) -> bool:
+        return _made_by(gradient, "Conv") and not _made_by(injected, "Conv")
+
+    def joined_flat(op: Any, gradient: Any, injected: Any, relu: Any) -> Any:
+        flat = op.Constant(value_ints=[0, 0, -1])
+        mask = _mask(op, op.Reshape(relu, flat))
+        injected = op.Reshape(injected, flat)
+        both = op.Add(op.Reshape(gradient, flat), injected)
+        return op.Reshape(op.Mul(both, mask), op.Shape(relu))
+
     return [
         pattern.RewriteRule(transposed_twice, same, remove_nodes=False),
         pattern.RewriteRule(power, same, is_one),
         pattern.RewriteRule(two_products, one_product),
+        *pattern.RewriteRule(joined, joined_flat, from_head).commute(),
     ]
+
+
+def _made_by(value: ir.Value, operator: str) -> bool:
+    producer = value.producer()
+    return producer is not None and producer.op_type == operator
+
+
+def _mask(op: Any, relu: Any) -> Any:
+    """1 where a ReLU let something through, else 0 (and for values below 1e-30)."""
+    return op.HardSigmoid(relu, alpha=1e30, beta=0.0)
 
 
 def optimise(model: ir.Model) -> None:

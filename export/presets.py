@@ -17,7 +17,7 @@ GATYS2016 = Preset(
     pyramid=PYRAMID,
     size=512,
     coarsest=400,
-    iterations=(80, 100),
+    iterations=(80, 40, 20, 10),
 )
 
 NEURAL_STYLE = dataclasses.replace(

@@ -5,6 +5,7 @@ The modules run eagerly, with autograd: nothing of tracing or lowering is shared
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,8 @@ from impasto.runtime.session import onnxruntime
 
 from . import trace
 from .convolutions import Weights
-from .objective import Describe, Objective, Term
+from .graphs import layer_of, sums_shape
+from .objective import Describe, Loss, Objective, Pullback, Statistics, Term
 from .optimisers import LBFGS, Adam
 from .vgg import Pooling
 
@@ -53,18 +55,21 @@ def verify(
     """
     manifest = Manifest.from_json((folder / FILE_NAME).read_bytes(), str(folder))
     modules: dict[str, torch.nn.Module] = {
+        manifest.loss: Loss(terms, [sums_shape(term) for term in terms]),
         manifest.optimisers.adam: Adam(),
         manifest.optimisers.lbfgs: LBFGS(manifest.optimisers.history_size),
     }
     for pooling in poolings:
-        objective = Objective(weights, terms, pooling)
-        modules[manifest.poolings[pooling].step] = objective
-        modules[manifest.poolings[pooling].describe] = Describe(objective)
+        objective, graphs = Objective(weights, terms, pooling), manifest.poolings[pooling]
+        modules[graphs.step] = objective
+        modules[graphs.describe] = Describe(objective)
+        modules[graphs.statistics] = statistics = Statistics(objective)
+        modules[graphs.pullback] = Pullback(statistics)
     report = [
         figure
         for name, module in modules.items()
         for size in SIZES
-        for figure in _compare(folder / name, module, manifest.signatures[name], size)
+        for figure in _compare(folder / name, module, manifest.signatures[name], size, terms)
     ]
     for figure in report:
         if not figure.error <= TOLERANCE:  # NaN too
@@ -83,7 +88,11 @@ def relative_error(ours: Array, theirs: Array) -> float:
 
 
 def _compare(
-    path: Path, module: torch.nn.Module, signature: Signature, size: tuple[int, int]
+    path: Path,
+    module: torch.nn.Module,
+    signature: Signature,
+    size: tuple[int, int],
+    terms: Sequence[Term],
 ) -> Report:
     """Every output's figure, and every term's.
 
@@ -93,29 +102,64 @@ def _compare(
     report: Report = []
     for seed in range(PICTURES):
         feeds = _feeds(signature.inputs, size, seed)
-        if isinstance(module, Objective):
-            feeds["weights"] = _balance(module, _feeds(signature.inputs, SIZES[0], seed))
-        theirs = _named(module, dict(zip(signature.outputs, _eager(module, feeds), strict=True)))
-        ours = _named(module, _run(path, feeds))
+        if isinstance(module, Objective | Pullback):
+            _balance(module, feeds, _feeds(signature.inputs, SIZES[0], seed), terms)
+        if isinstance(module, Loss):
+            feeds |= {"sums": _sums(terms, size, seed), "pixels": np.array([math.prod(size)], "f4")}
+        outputs = _eager(module, feeds)[-len(signature.outputs) :]
+        theirs = _split(dict(zip(signature.outputs, outputs, strict=True)), terms)
+        ours = _split(_run(path, feeds), terms)
         report = [Figure(path.name, size, k, relative_error(ours[k], theirs[k])) for k in theirs]
         if all(figure.error <= TOLERANCE for figure in report):
             break
     return report
 
 
-def _named(module: torch.nn.Module, outputs: dict[str, Array]) -> dict[str, Array]:
+def _sums(terms: Sequence[Term], size: tuple[int, int], seed: int) -> Array:
+    """Statistics of features at random: a loss need not be defined for any numbers."""
+    random = torch.Generator().manual_seed(seed)
+    parts = []
+    for term in terms:
+        layer = layer_of(term.layer)
+        shape = (1, layer.channels, *(side // layer.stride for side in size))
+        features, target = (torch.rand(shape, generator=random) for _ in range(2))
+        parts.append(term.head.sums(features, target).flatten())
+    return torch.cat(parts).numpy()
+
+
+def _split(outputs: dict[str, Array], terms: Sequence[Term]) -> dict[str, Array]:
     """The outputs, every term on its own: a large one would hide the error of a small one."""
-    if not isinstance(module, Objective):
-        return outputs
-    names = [term.name for term in module.terms]
-    return outputs | dict(zip(names, outputs.pop("terms"), strict=True))
+    found: dict[str, Array] = {}
+    for key, array in outputs.items():
+        if key in ("terms", "sums", "cotangents"):
+            parts = _parts(array, terms, each=1 if key == "terms" else None)
+            found |= {f"{key}/{term.name}": p for term, p in zip(terms, parts, strict=True)}
+        else:
+            found[key] = array
+    return found
 
 
-def _balance(objective: Objective, feeds: Mapping[str, Array]) -> Array:
-    """Weights that give every term the same share of the gradient: none hides behind another."""
-    alone = np.eye(len(objective.terms), dtype=np.float32)
-    norms = [np.linalg.norm(_eager(objective, {**feeds, "weights": one})[-1]) for one in alone]
-    return np.array([1 / norm if norm else 1.0 for norm in norms], np.float32)
+def _parts(vector: Array, terms: Sequence[Term], each: int | None = None) -> list[Array]:
+    """A vector's part for every term: of its statistics' size, or of ``each``."""
+    sizes = [each or torch.Size(sums_shape(term)).numel() for term in terms]
+    return np.split(vector, np.cumsum(sizes)[:-1])
+
+
+def _balance(
+    module: torch.nn.Module,
+    feeds: dict[str, Array],
+    smaller: dict[str, Array],
+    terms: Sequence[Term],
+) -> None:
+    """Give every term the same share of the gradient, in place: none hides behind another."""
+    key = "weights" if isinstance(module, Objective) else "cotangents"
+    start = 0
+    for part in _parts(feeds[key], terms, each=1 if key == "weights" else None):
+        alone = np.zeros_like(feeds[key])
+        alone[start : start + part.size] = part
+        norm = float(np.linalg.norm(_eager(module, {**smaller, key: alone})[-1]))
+        part /= norm or 1.0
+        start += part.size
 
 
 def _feeds(inputs: trace.Shapes, size: tuple[int, int], seed: int) -> dict[str, Array]:
@@ -137,14 +181,15 @@ def _feeds(inputs: trace.Shapes, size: tuple[int, int], seed: int) -> dict[str, 
 
 def _eager(module: torch.nn.Module, feeds: Mapping[str, Array]) -> list[Array]:
     tensors = [torch.from_numpy(array) for array in feeds.values()]
-    if not isinstance(module, Objective):
-        with torch.no_grad():
-            return [output.numpy() for output in module(*tensors)]
-    tensors[0].requires_grad_()
+    if isinstance(module, Objective | Loss | Pullback):
+        tensors[0].requires_grad_()
     outputs = module(*tensors)
-    outputs[0].backward()
-    assert tensors[0].grad is not None
-    return [*(output.detach().numpy() for output in outputs), tensors[0].grad.numpy()]
+    outputs = [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)
+    if tensors[0].requires_grad:
+        outputs[0].backward()
+        assert tensors[0].grad is not None
+        outputs.append(tensors[0].grad)
+    return [output.detach().numpy() for output in outputs]
 
 
 def _run(path: Path, feeds: Mapping[str, Any]) -> dict[str, Array]:

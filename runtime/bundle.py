@@ -82,8 +82,8 @@ def check_names(manifest: Manifest, source: Path) -> None:
     for name in manifest.files:
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*\.onnx", name) and name != WEIGHTS:
             raise BundleError(f"{source}: a bundle cannot hold a file named {name!r}")
-    graphs = [manifest.optimisers.adam, manifest.optimisers.lbfgs]
-    graphs += [file for pair in manifest.poolings.values() for file in (pair.describe, pair.step)]
+    graphs = [manifest.loss, manifest.optimisers.adam, manifest.optimisers.lbfgs]
+    graphs += [file for pooling in manifest.poolings.values() for file in vars(pooling).values()]
     for name in (*graphs, WEIGHTS):
         if name not in manifest.files or (name != WEIGHTS and name not in manifest.signatures):
             raise BundleError(f"{source}: it does not describe {name}: export the bundle again")

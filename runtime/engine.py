@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -9,13 +10,17 @@ from typing import Literal, cast, get_args
 
 from .bundle import Bundle
 from .errors import SettingError
+from .estimate import Estimate, estimate
 from .image import MAX_PIXELS, MIN_SIDE, Picture, Source, read_image
 from .manifest import Manifest, OptimiserName, Preset, Term
+from .memory import budget
+from .plan import Plan, make_stages
 from .run import Result, Run, Step
-from .scale import Plan
 from .session import Device, Graphs, choose_device
 
 MAX_SIDE = 16384
+QUALITIES = {"draft": 0.4, "normal": 1.0, "high": 3.0}
+"""What each does to the preset's iterations."""
 MAX_WEIGHT = 1e38  # float32 ends at 3e38
 
 
@@ -76,11 +81,13 @@ class Engine:
         preset: str | None = None,
         pooling: str | None = None,
         iterations: int | None = None,
+        quality: str | None = None,
         optimizer: str | None = None,
         weights: Mapping[str, float] | None = None,
         blend: Sequence[float] | None = None,
         init: Source | None = None,
         seed: int = 0,
+        memory: int | str | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> Run:
         """Check everything and prepare a run; iterate over it for its steps.
@@ -92,20 +99,24 @@ class Engine:
             size: long side of the result in pixels; None: the preset's, or 512.
             preset: a name in ``manifest.presets``; None: the first.
             pooling: ``avg`` or ``max``, as the bundle has them; None: the preset's.
-            iterations: at every scale; None: the preset's.
+            iterations: at every scale; None: the preset's, times what the quality says.
+            quality: ``draft`` (0.4 times the iterations), ``normal`` or ``high`` (3 times).
             optimizer: ``lbfgs`` or ``adam``; None: the preset's.
             weights: of heads (``style``) or single terms (``style.conv1_1``), over the preset's.
             blend: one weight for each style; None: equal ones.
             init: ``"content"``, ``"noise"`` (uniform, from ``seed``) or a picture; None: content
                 where content and style are both given, else noise.
             seed: of the noise.
+            memory: what the process may take, in bytes or as in ``"3GB"``; None: most of what is
+                free. Images that need more are evaluated in tiles, with the same result.
             max_pixels: pictures with more are refused before they are decoded.
 
         Raises:
             ImageError: a picture cannot be read.
             SettingError: a value is out of range or unknown.
         """
-        chosen = self._preset(preset, pooling, iterations, optimizer)
+        chosen = self._preset(preset, pooling, optimizer)
+        chosen = replace(chosen, iterations=_iterations(chosen, iterations, quality))
         styles = _several(style)
         if content is None and not styles:
             raise SettingError("nothing to paint: give a content, a style or both")
@@ -119,15 +130,18 @@ class Engine:
         def read(source: Source) -> Picture:
             return read_image(source, max_pixels=max_pixels)
 
+        painted = None if content is None else read(content)
+        paintings = [read(item) for item in styles]
+        source = (paintings[0] if painted is None else painted).shape[:2]
         plan = Plan(
-            content=None if content is None else read(content),
-            styles=[read(item) for item in styles],
+            content=painted,
+            styles=paintings,
             shares=shares,
             init=_start(init, content is not None, bool(styles)) or read(cast(Source, init)),
             seed=seed,
-            size=side,
             preset=chosen,
             weights=self._weights(chosen, weights or {}, content is not None, bool(styles)),
+            stages=make_stages(self.manifest, chosen, source, side, budget(memory)),
         )
         return Run(self._graphs, plan)
 
@@ -153,11 +167,28 @@ class Engine:
         run = self.start(content, style, **settings)  # type: ignore[arg-type]
         return run.finish(on_step=on_step, cancel=cancel, deadline=deadline)
 
+    def estimate(
+        self,
+        content: Source | None = None,
+        style: Source | Sequence[Source] | None = None,
+        **settings: object,
+    ) -> Estimate:
+        """Seconds and peak memory of ``stylize``, from a calibration of some seconds.
+
+        Without a style it is that of one style of the content's own size.
+
+        Raises:
+            ImageError, SettingError: as in ``start``.
+        """
+        if style is None:
+            style = content
+        run = self.start(content, style, **settings)  # type: ignore[arg-type]
+        return estimate(self._graphs, run.plan)
+
     def _preset(
         self,
         name: str | None,
         pooling: str | None,
-        iterations: int | None,
         optimizer: str | None,
     ) -> Preset:
         manifest = self.manifest
@@ -169,15 +200,12 @@ class Engine:
             raise SettingError(
                 f"no {pooling!r} pooling in this bundle: it has {', '.join(manifest.poolings)}"
             )
-        if iterations is not None and iterations < 1:
-            raise SettingError(f"iterations must be at least 1, not {iterations}")
         if optimizer is not None and optimizer not in get_args(OptimiserName):
             raise SettingError(f"no optimizer {optimizer!r}: there are lbfgs and adam")
         usual = preset.pooling if preset.pooling in manifest.poolings else None
         return replace(
             preset,
             pooling=pooling or usual or next(iter(manifest.poolings)),
-            iterations=(iterations,) if iterations else preset.iterations,
             optimizer=cast(OptimiserName, optimizer or preset.optimizer),
         )
 
@@ -199,6 +227,18 @@ class Engine:
         if not any(found):
             raise SettingError("every weight is 0: nothing to optimise")
         return found
+
+
+def _iterations(preset: Preset, wanted: int | None, quality: str | None) -> tuple[int, ...]:
+    """Of every scale, as in Preset."""
+    if wanted is not None and wanted < 1:
+        raise SettingError(f"iterations must be at least 1, not {wanted}")
+    if quality is not None and quality not in QUALITIES:
+        raise SettingError(f"no quality {quality!r}: there are {', '.join(QUALITIES)}")
+    if wanted is not None and quality is not None:
+        raise SettingError("give a quality or a number of iterations, not both")
+    factor = QUALITIES[quality or "normal"]
+    return (wanted,) if wanted else tuple(math.ceil(factor * n) for n in preset.iterations)
 
 
 def _weight(term: Term, wanted: Mapping[str, float], preset: Preset) -> float:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from .errors import BundleError
 
-SCHEMA = 1
+SCHEMA = 2
 FILE_NAME = "manifest.json"
 WEIGHTS = "weights.bin"
 """The one file of external data that the graphs share."""
@@ -54,6 +54,8 @@ class Term:
     layer: str
     target: Literal["content", "style"] | None
     shape: Shape | None
+    sums: tuple[int, ...]
+    """Shape of its statistics, which follow one another in the vector ``sums``."""
     weight: float
 
 
@@ -74,15 +76,17 @@ class Preset:
     coarsest: int
     """Scales are size, size / 2, ... down to the last one whose long side is at least this."""
     iterations: tuple[int, ...]
-    """Of the finest scale, the next coarser one and so on; the last number goes for the rest."""
+    """Of the coarsest scale, the next finer one and so on; the last number goes for the rest."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Graphs:
-    """The graphs of one pooling, by file name."""
+    """The graphs of one pooling, by file name: of a whole picture, and of a tile."""
 
     describe: str
     step: str
+    statistics: str
+    pullback: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -100,6 +104,8 @@ class Signature:
 
     inputs: dict[str, Shape]
     outputs: dict[str, Shape]
+    live: float
+    """Floats that live at once between them, at most, for every pixel."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -129,13 +135,15 @@ class Manifest:
     alignment: int
     """Pictures' sides are padded to multiples of this."""
     margin: int
-    """How far, in pixels, the gradient of a pixel reaches."""
+    """How far, in pixels, a tile reaches beyond the positions that are its own."""
     layers: dict[str, Layer]
     terms: tuple[Term, ...]
     presets: dict[str, Preset]
     """The first is the default."""
     poolings: dict[str, Graphs]
     """The first is the default."""
+    loss: str
+    """The graph from the statistics of a whole picture to the loss."""
     optimisers: Optimisers
     signatures: dict[str, Signature]
     files: dict[str, File]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .manifest import Preset
+from .plan import Stage
 from .session import Device, Graphs, Value
 
 
@@ -77,10 +78,13 @@ class LBFGS(Optimiser):
 
     tolerance = 1.1
 
-    def __init__(self, graphs: Graphs, preset: Preset, height: int, width: int) -> None:
+    def __init__(
+        self, graphs: Graphs, preset: Preset, history: int, height: int, width: int
+    ) -> None:
         optimisers = graphs.bundle.manifest.optimisers
         self._graph = graphs.get(optimisers.lbfgs, height, width)
         self._older = optimisers.history_size - 1
+        self._kept = min(history, optimisers.history_size) - 1
         self._device = graphs.device
         self._pyramid = self._device.upload(np.array(preset.pyramid, np.float32))
         blank, zero = _zeros(self._device, 1, 3, height, width), _zeros(self._device, 1)
@@ -113,7 +117,7 @@ class LBFGS(Optimiser):
         pairs = self._memory.pairs
         pair = tuple(self._proposal[name] for name in ("s", "y", "rho"))
         if pair[2].numpy()[0] > 0:  # else it failed the curvature test
-            pairs = (pair, *pairs)[: self._older]
+            pairs = (pair, *pairs)[: self._kept]
         self._memory = _Memory(pairs, self._proposal["next_gamma"], (image, gradient))
 
     def restart(self) -> bool:
@@ -123,10 +127,13 @@ class LBFGS(Optimiser):
         return had
 
 
-def make_optimiser(graphs: Graphs, preset: Preset, height: int, width: int) -> Optimiser:
-    """The preset's optimiser at a size."""
-    kind = LBFGS if preset.optimizer == "lbfgs" else Adam
-    return kind(graphs, preset, height, width)
+def make_optimiser(
+    graphs: Graphs, preset: Preset, stage: Stage, height: int, width: int
+) -> Optimiser:
+    """The stage's optimiser at a size."""
+    if stage.optimizer == "lbfgs":
+        return LBFGS(graphs, preset, stage.history, height, width)
+    return Adam(graphs, preset, height, width)
 
 
 def _zeros(device: Device, *shape: int) -> Value:

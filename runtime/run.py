@@ -11,10 +11,12 @@ from typing import Literal
 
 import numpy as np
 
-from .image import Picture, from_tensor, resize, scaled_size, write_image
-from .manifest import Preset
-from .scale import Plan, Point, Scale
-from .session import Graphs
+from .estimate import AROUND, expected_memory, expected_seconds
+from .image import Picture, from_tensor, resize, write_image
+from .objective import Point
+from .plan import Plan
+from .scale import Scale
+from .session import Graphs, Value
 
 Stopped = Literal["finished", "converged", "cancelled", "deadline"]
 
@@ -74,14 +76,24 @@ class Result:
         write_image(self.image, path, overwrite=overwrite, parameters=parameters)
 
 
+@dataclass(frozen=True)
+class _Best:
+    """The image of the least loss at a scale; its gradient is not kept."""
+
+    image: Value
+    loss: float
+    terms: dict[str, float]
+    size: tuple[int, int]
+
+
 class Run:
     """Iterate for the steps. Nothing is computed before; leaving the loop stops the work."""
 
     def __init__(self, graphs: Graphs, plan: Plan) -> None:
-        self._graphs, self._plan = graphs, plan
-        self.sizes = _sizes(plan)
-        """(height, width) of every scale, the coarsest first."""
-        self._best: Point | None = None
+        self._graphs, self.plan = graphs, plan
+        self.expected: float | None = None
+        """Seconds for the whole; known with the first step."""
+        self._best: _Best | None = None
         self._first: dict[str, float] = {}
         self._picture: Picture | None = None
         self._iterations = 0
@@ -95,12 +107,17 @@ class Run:
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the result."""
-        return self.sizes[-1]
+        return self.plan.stages[-1].size
 
     @property
     def seed(self) -> int:
         """Of the noise."""
-        return self._plan.seed
+        return self.plan.seed
+
+    @property
+    def memory(self) -> int:
+        """Peak resident bytes of the process, as expected."""
+        return expected_memory(self.plan)
 
     def finish(
         self,
@@ -133,7 +150,7 @@ class Run:
             initial_terms=self._first,
             iterations=self._iterations,
             seconds=time.perf_counter() - self._started,
-            seed=self._plan.seed,
+            seed=self.plan.seed,
             stopped=self._stopped,
         )
 
@@ -143,54 +160,61 @@ class Run:
         return self._picture if self._picture is not None else self._start(*self.size)
 
     def _paint(self) -> Iterator[Step]:
-        counts = [_iterations(self._plan.preset, left) for left in range(len(self.sizes))][::-1]
-        work = [count * h * w for count, (h, w) in zip(counts, self.sizes, strict=True)]
-        for scale, (size, count) in enumerate(zip(self.sizes, counts, strict=True)):
-            self._picture = self._start(*size) if scale == 0 else resize(self._image(), *size)
+        done = 0.0
+        for scale, stage in enumerate(self.plan.stages):
+            self._picture = (
+                resize(self._image(), *stage.size) if scale else self._start(*stage.size)
+            )
             self._best = None
-            descent = Scale(self._graphs, self._plan, size).descend(self._picture, count)
-            for iteration, point in enumerate(descent):
-                if self._best is None or point.loss < self._best.loss:
-                    self._best = point
-                if iteration == 0:
-                    self._first = point.terms
-                    continue
-                self._iterations += 1
-                done = sum(work[:scale]) + work[scale] * iteration / count
-                yield Step(
-                    scale=scale + 1,
-                    scales=len(self.sizes),
-                    size=size,
-                    iteration=iteration,
-                    iterations=count,
-                    loss=point.loss,
-                    terms=point.terms,
-                    seconds=time.perf_counter() - self._started,
-                    fraction=done / sum(work),
-                    _image=self._image,
-                )
-        if iteration < count:
-            self._stopped = "converged"
+            yield from self._descend(scale, done)
+            done += stage.iterations * stage.work
+
+    def _descend(self, scale: int, done: float) -> Iterator[Step]:
+        """A scale's iterations. What they hold on the device goes when they end."""
+        stage, whole = self.plan.stages[scale], _work(self.plan)
+        assert self._picture is not None
+        descent = Scale(self._graphs, self.plan, stage).descend(self._picture)
+        for iteration, point in enumerate(descent):
+            if self._best is None or point.loss < self._best.loss:
+                self._best = _Best(point.image, point.loss, self._named(point), stage.size)
+                self._picture = None
+            if iteration == 0:
+                self._first, before = self._named(point), time.perf_counter()
+                continue
+            self._iterations += 1
+            if self.expected is None:
+                per_pixel = (time.perf_counter() - before) / stage.work / AROUND
+                self.expected = expected_seconds(self.plan, per_pixel)
+            yield Step(
+                scale=scale + 1,
+                scales=len(self.plan.stages),
+                size=stage.size,
+                iteration=iteration,
+                iterations=stage.iterations,
+                loss=point.loss,
+                terms=self._named(point),
+                seconds=time.perf_counter() - self._started,
+                fraction=(done + iteration * stage.work) / whole,
+                _image=self._image,
+            )
+        self._stopped = "converged" if iteration < stage.iterations else "finished"
+
+    def _named(self, point: Point) -> dict[str, float]:
+        """The terms whose weight is not 0, by name."""
+        terms = self._graphs.bundle.manifest.terms
+        found = zip(terms, self.plan.weights, point.terms, strict=True)
+        return {term.name: float(value) for term, weight, value in found if weight}
 
     def _start(self, height: int, width: int) -> Picture:
-        init = self._plan.init
+        init = self.plan.init
         if isinstance(init, str) and init == "noise":
-            noise = np.random.default_rng(self._plan.seed)
+            noise = np.random.default_rng(self.plan.seed)
             return noise.random((height, width, 3), np.float32)
-        source = self._plan.content if isinstance(init, str) else init
+        source = self.plan.content if isinstance(init, str) else init
         assert source is not None
         return resize(source, height, width)
 
 
-def _sizes(plan: Plan) -> list[tuple[int, int]]:
-    source = plan.content if plan.content is not None else plan.styles[0]
-    sides = [plan.size]
-    while sides[-1] // 2 >= plan.preset.coarsest:
-        sides.append(sides[-1] // 2)
-    height, width, _ = source.shape
-    return [scaled_size(height, width, side) for side in reversed(sides)]
-
-
-def _iterations(preset: Preset, coarser: int) -> int:
-    """Of the scale so many steps coarser than the finest."""
-    return preset.iterations[min(coarser, len(preset.iterations) - 1)]
+def _work(plan: Plan) -> float:
+    """Of all iterations."""
+    return sum(stage.iterations * stage.work for stage in plan.stages)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from types import ModuleType
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 Value = Any
 """An onnxruntime.OrtValue: float32, on the device."""
 
-OPEN_GRAPHS = 6
+KEPT_PIXELS = 600_000
+"""Graphs stay open after their last use while they have no more than this in all."""
 _opening = threading.Lock()  # opening sessions at the same time is reported to race
 
 
@@ -146,14 +148,22 @@ class Graph:
         self._bundle, self._name = bundle, name
         self.outputs = list(bundle.manifest.signatures[name].outputs)
         self._session = _open(bundle, name, height, width, device, threads)
+        self._release = onnxruntime().RunOptions()
+        arena = f"{device.kind if device.kind == 'cpu' else 'gpu'}:{device.index}"
+        self._release.add_run_config_entry("memory.enable_memory_arena_shrinkage", arena)
         if device.kind == "cuda" and self._session.get_providers()[0] != "CUDAExecutionProvider":
             raise DeviceError(
                 "ONNX Runtime fell back to the CPU: is there an NVIDIA driver, and are the CUDA "
                 "libraries of impasto[gpu] installed?"
             )
 
-    def run(self, inputs: Mapping[str, Value], to_host: Iterable[str] = ()) -> dict[str, Value]:
-        """Outputs by name: on the device, but those in ``to_host`` on the host."""
+    def run(
+        self, inputs: Mapping[str, Value], to_host: Iterable[str] = (), release: bool = False
+    ) -> dict[str, Value]:
+        """Outputs by name: on the device, but those in ``to_host`` on the host.
+
+        A graph keeps the memory that it took for its next run, unless it is to ``release`` it.
+        """
         with _typed_errors(self._bundle, self._name, self.device):
             binding = self._session.io_binding()
             for name, value in inputs.items():
@@ -163,7 +173,7 @@ class Graph:
                     binding.bind_output(name, "cpu")
                 else:
                     binding.bind_output(name, self.device.kind, self.device.index)
-            self._session.run_with_iobinding(binding)
+            self._session.run_with_iobinding(binding, self._release if release else None)
         return dict(zip(self.outputs, binding.get_outputs(), strict=True))
 
 
@@ -173,7 +183,7 @@ def _open(
     module = onnxruntime()
     options = module.SessionOptions()
     options.log_severity_level = 4  # what goes wrong comes as an exception
-    options.enable_cpu_mem_arena = False  # a third less memory, and no slower
+    options.enable_mem_pattern = False  # one block for everything: half as much memory again
     options.intra_op_num_threads = threads or 0
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others run here too
     weights = bundle.files[WEIGHTS]
@@ -184,7 +194,15 @@ def _open(
             if isinstance(side, str):
                 options.add_free_dimension_override_by_name(side, fix_side(side, height, width))
     with _opening, _typed_errors(bundle, name, device):
-        return module.InferenceSession(bundle.files[name], options, providers=device.providers)
+        session = module.InferenceSession(bundle.files[name], options, providers=device.providers)
+    _trim()
+    return session
+
+
+def _trim() -> None:
+    """Let glibc return what opening a graph took: kernels are unpacked, transposed and packed."""
+    with suppress(AttributeError, OSError, TypeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextmanager
@@ -211,14 +229,15 @@ class Graphs:
         self._open: OrderedDict[tuple[str, int, int], Graph] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, name: str, height: int, width: int) -> Graph:
-        """The graph at a size."""
+    def get(self, name: str, height: int, width: int, once: bool = False) -> Graph:
+        """The graph at a size; who goes on using it holds on to it. ``once``: it is not kept."""
         key = (name, height, width)
+        if once:
+            return Graph(self.bundle, *key, self.device, self.threads)
         with self._lock:
             graph = self._open.pop(key, None)
-            if graph is None:
-                graph = Graph(self.bundle, *key, self.device, self.threads)
-            self._open[key] = graph
-            while len(self._open) > OPEN_GRAPHS:
+            while self._open and sum(h * w for _, h, w in (*self._open, key)) > KEPT_PIXELS:
                 self._open.popitem(last=False)
+            graph = graph or Graph(self.bundle, *key, self.device, self.threads)
+            self._open[key] = graph
             return graph

@@ -16,14 +16,14 @@ from impasto.runtime import SettingError
 Program = Callable[..., Any]
 
 HEADS = """
-from impasto.export import Head
+from impasto.export import Head, masked
 
 class Cliff(Head):
     "Falls towards dark pictures, and breaks off where their mean is 0.45."
     name, target, layers, weight = "cliff", None, ("image",), 1.0
 
-    def statistics(self, features):
-        return features.sum((2, 3))
+    def statistics(self, features, mask):
+        return masked(features, mask).sum((2, 3))
 
     def loss(self, means):
         return (means.mean() - 0.45).sqrt()
@@ -54,7 +54,8 @@ def test_a_head_of_ones_own_from_export_to_picture(
     assert first.startswith("model: written")
     rows = {(graph, output): float(error) for graph, output, error in map(str.split, lines)}
     assert {name for name, _ in rows} == {
-        "adam.onnx", "lbfgs.onnx", "step-avg.onnx", "describe-avg.onnx"
+        "adam.onnx", "lbfgs.onnx", "loss.onnx",
+        "describe-avg.onnx", "step-avg.onnx", "statistics-avg.onnx", "pullback-avg.onnx",
     }  # fmt: skip
     assert 0 < rows["step-avg.onnx", "gradient"] <= max(rows.values()) < 1e-4
     found = json.loads(impasto("inspect", "model", "--json").stdout)

@@ -96,6 +96,7 @@ def test_json_events(
     done = impasto(*command, "--iterations", 2, "--model", model, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     first, *steps, last = map(json.loads, done.stdout.splitlines())
+    assert 1e8 < first.pop("memory") < 1e9
     assert first == {
         "event": "start",
         "size": [64, 43],
@@ -167,3 +168,16 @@ def test_numbers_that_json_does_not_have_are_null(capsys: pytest.CaptureFixture[
 def test_whatever_is_said_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     say("a\nb\x1b[2Jü.png")
     assert capsys.readouterr().err == "impasto: a\\nb\\x1b[2Jü.png\n"
+
+
+def test_quality_and_memory(impasto: Program, photo: Path, painting: Path) -> None:
+    command = ("stylize", photo, "--style", painting, "-o", "out.png", "--size", 48, "--json")
+    done = impasto(*command, "--quality", "draft")
+    assert len(done.stdout.splitlines()) - 2 == 32  # 0.4 times 80
+    done = impasto(*command, "--quality", "better", "--overwrite")
+    assert done.returncode == 2
+    assert "no quality 'better': there are draft, normal, high" in done.stderr
+    done = impasto(*command, "--memory", "150MB", "--overwrite")
+    assert done.returncode == 2
+    assert "48 x 32 pixels need " in done.stderr
+    assert "allow more with --memory" in done.stderr

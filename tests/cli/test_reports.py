@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,7 +27,7 @@ def test_no_arguments_are_a_call_for_help(impasto: Program) -> None:
     done = impasto()
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == impasto("--help").stdout
-    assert len(COMMANDS) == 6
+    assert len(COMMANDS) == 7
     for name in COMMANDS:
         assert f"\n  {name} " in done.stdout
 
@@ -132,3 +133,19 @@ def test_doctor_finds_that_onnx_runtime_does_not_start(impasto: Program, tmp_pat
 
 def test_doctor_finds_that_the_bundle_is_gone(impasto: Program, tmp_path: Path) -> None:
     assert "no bundle here" in diagnosis(impasto, IMPASTO_MODEL=tmp_path)
+
+
+def test_an_estimate(impasto: Program, photo: Path) -> None:
+    command = ("estimate", photo, "--size", 640, "--iterations", 5)
+    done = impasto(*command, "--memory", "800MB", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    [scale] = found["scales"]
+    assert scale["size"] == [640, 426]
+    assert scale["iterations"] == 5
+    assert scale["tile_pixels"] < 640 * 426
+    assert found["memory"] <= 8e8
+    assert found["seconds"] > 1
+    text = impasto(*command).stdout
+    assert re.match(r"640 x 426 pixels: about \d.* and \d.* of memory\n", text)
+    assert "5 iterations at 640 x 426: lbfgs, history 10\n" in text

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from impasto.export import Figure, Head, Recipe, export_bundle, load_weights
+from impasto.export import Figure, Head, Recipe, export_bundle, load_weights, masked
 from impasto.export.convolutions import Weights
 
 
@@ -17,8 +17,8 @@ class ChannelMeans(Head):
 
     name, target = "means", "style"
 
-    def statistics(self, features: torch.Tensor) -> torch.Tensor:
-        return features.sum((2, 3))
+    def statistics(self, features: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        return masked(features, mask).sum((2, 3))
 
     def loss(self, means: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return (means - target).square().mean()
@@ -29,8 +29,11 @@ class Soft(Head):
 
     name, target, layers, weight = "soft", "content", ("conv1_1", "conv1_2"), 0.5
 
-    def statistics(self, features: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return (torch.tanh(features / 100) * torch.exp(-target / 100)).sum((0, 2, 3))
+    def statistics(
+        self, features: torch.Tensor, target: torch.Tensor, mask: torch.Tensor | None
+    ) -> torch.Tensor:
+        products = torch.tanh(features / 100) * torch.exp(-target / 100)
+        return masked(products, mask).sum((0, 2, 3))
 
     def loss(self, means: torch.Tensor) -> torch.Tensor:
         return means.square().sum().sqrt()
@@ -41,8 +44,8 @@ class Blue(Head):
 
     name, target, layers = "blue", None, ("image",)
 
-    def statistics(self, features: torch.Tensor) -> torch.Tensor:
-        return features[:, 2].log1p().sum((1, 2))
+    def statistics(self, features: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        return masked(features[:, 2:].log1p(), mask).sum((1, 2, 3))
 
     def loss(self, means: torch.Tensor) -> torch.Tensor:
         return (0.5 - means.mean()).sqrt()

@@ -16,7 +16,7 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from impasto.export import Head, Recipe, export_bundle, load_weights
+from impasto.export import Head, Recipe, export_bundle, load_weights, masked
 from impasto.export.verify import verify
 from impasto.runtime import Engine
 from impasto.runtime.bundle import Bundle
@@ -49,6 +49,9 @@ def test_an_export_is_a_bundle_and_replaces_an_older_one(exported: Any) -> None:
         "adam.onnx",
         "describe-max.onnx",
         "lbfgs.onnx",
+        "loss.onnx",
+        "pullback-max.onnx",
+        "statistics-max.onnx",
         "step-max.onnx",
         "weights.bin",
     }
@@ -64,7 +67,7 @@ def test_the_report_has_every_graph_and_term_at_two_sizes(exported: Any) -> None
         "weights.bin",
         "manifest.json",
     }
-    names = {term.name for term in exported.recipe.terms()} | {"loss", "gradient"}
+    names = {f"terms/{term.name}" for term in exported.recipe.terms()} | {"loss", "gradient"}
     assert {name for graph, name in figures if graph == "step-max.onnx"} == names
     assert max(figure.error for figure in exported.report) <= 1e-4
 
@@ -94,7 +97,9 @@ def test_a_changed_weight_is_found(copy: Path, exported: Any, layer: str) -> Non
         check(copy, exported)
 
 
-@pytest.mark.parametrize("name", ["step-max.onnx", "describe-max.onnx", "lbfgs.onnx", "adam.onnx"])
+@pytest.mark.parametrize(
+    "name", ["step-max.onnx", "describe-max.onnx", "pullback-max.onnx", "loss.onnx", "adam.onnx"]
+)
 def test_a_changed_graph_is_found(copy: Path, exported: Any, name: str) -> None:
     """The last output becomes a thousandth too large."""
     model = onnx.load(copy / name, load_external_data=False)
@@ -125,16 +130,17 @@ class Picture(Head):
 class Untraceable(Picture):
     name = "untraceable"
 
-    def statistics(self, features: torch.Tensor) -> torch.Tensor:
-        return features.sum((2, 3)) * (1 if features.sum() > 0 else -1)
+    def statistics(self, features: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        return masked(features, mask).sum((2, 3)) * (1 if features.sum() > 0 else -1)
 
 
 class Strided(Picture):
     name = "strided"
 
-    def statistics(self, features: torch.Tensor) -> torch.Tensor:
+    def statistics(self, features: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         kernel = torch.ones(1, 3, 2, 2)
-        return torch.nn.functional.conv2d(features, kernel, stride=2).square().sum((2, 3))
+        halved = torch.nn.functional.conv2d(features, kernel, stride=2)
+        return masked(halved, mask).square().sum((2, 3))
 
 
 class Unlike(Picture):
@@ -142,8 +148,10 @@ class Unlike(Picture):
 
     name = "unlike"
 
-    def statistics(self, features: torch.Tensor) -> torch.Tensor:
-        return features.square().sum((2, 3)) * (1.0 if torch.compiler.is_exporting() else 1.001)
+    def statistics(self, features: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        return masked(features, mask).square().sum((2, 3)) * (
+            1.0 if torch.compiler.is_exporting() else 1.001
+        )
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from scipy.optimize import minimize
 
 from impasto.export.optimisers import FIRST_STEP, PYRAMID_LEVELS, Pyramid
 from impasto.runtime.bundle import Bundle
-from impasto.runtime.manifest import OptimiserName
-from impasto.runtime.optimiser import Optimiser, make_optimiser
+from impasto.runtime.manifest import OptimiserName, fix
+from impasto.runtime.optimiser import LBFGS, Adam, Optimiser
 from impasto.runtime.session import Device, Graphs
 
 SIDE = 16
@@ -41,10 +41,13 @@ def graphs() -> Graphs:
 @pytest.fixture(scope="module")
 def make(graphs: Graphs) -> Make:
     preset = graphs.bundle.manifest.presets["gatys2016"]
+    usual = graphs.bundle.manifest.optimisers.history_size
 
-    def at(name: OptimiserName, pyramid: Weights = NONE) -> Optimiser:
-        chosen = dataclasses.replace(preset, optimizer=name, pyramid=pyramid, rate=RATE)
-        return make_optimiser(graphs, chosen, SIDE, SIDE)
+    def at(name: OptimiserName, pyramid: Weights = NONE, history: int = usual) -> Optimiser:
+        chosen = dataclasses.replace(preset, pyramid=pyramid, rate=RATE)
+        if name == "adam":
+            return Adam(graphs, chosen, SIDE, SIDE)
+        return LBFGS(graphs, chosen, history, SIDE, SIDE)
 
     return at
 
@@ -184,11 +187,10 @@ class DenseBFGS:
         return np.asarray(h @ gradient)
 
 
-@pytest.mark.parametrize("weights", [USUAL, NONE])
-def test_lbfgs_is_a_dense_inverse_hessian(make: Make, graphs: Graphs, weights: Weights) -> None:
+@pytest.mark.parametrize(("weights", "history_size"), [(USUAL, 10), (NONE, 10), (USUAL, 4)])
+def test_lbfgs_is_a_dense_inverse_hessian(make: Make, weights: Weights, history_size: int) -> None:
     """Also with pixels at their bounds, and when the oldest pair has gone."""
-    history_size = graphs.bundle.manifest.optimisers.history_size
-    optimiser, dense = make("lbfgs", weights), DenseBFGS(weights, history_size)
+    optimiser, dense = make("lbfgs", weights, history_size), DenseBFGS(weights, history_size)
     function = quadratic(2, -0.5, 1.5)
     x = np.random.default_rng(2).choice([0.0, 0.25, 0.75, 1.0], SIZE).astype(np.float64)
     for _ in range(history_size + 3):
@@ -217,6 +219,21 @@ def test_a_pair_without_curvature_has_no_effect(make: Make, graphs: Graphs) -> N
         gradient = gradient + curvature * scale * (found - x)
         x = found
     assert len(dense.pairs) == dense.history_size  # so a bad pair took no good one's place
+
+
+def test_products_of_large_pictures_are_exact(graphs: Graphs) -> None:
+    """A float32 sum of 786,432 products in one go is off by more than this."""
+    name = graphs.bundle.manifest.optimisers.lbfgs
+    shapes = graphs.bundle.manifest.signatures[name].inputs
+    inputs = {k: np.zeros(fix(shape, 512, 512), np.float32) for k, shape in shapes.items()}
+    random = np.random.default_rng(8)
+    for vector in ("image", "gradient"):
+        inputs[vector] = random.random(inputs[vector].shape, np.float32)
+    device = Device("cpu")
+    values = {k: device.upload(array) for k, array in inputs.items()}
+    rho = graphs.get(name, 512, 512).run(values)["rho"].numpy()[0]
+    s, y = (inputs[vector].ravel().astype(np.float64) for vector in ("image", "gradient"))
+    assert rho == pytest.approx(1 / (s @ y), rel=1e-6)
 
 
 def test_the_first_step_moves_no_pixel_far(make: Make) -> None:

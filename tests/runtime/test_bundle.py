@@ -193,7 +193,7 @@ def test_empty_parts(folder: Path, part: str) -> None:
 # The manifest
 
 
-@pytest.mark.parametrize("schema", [0, 2, "1", None, True, 1.5, [[]]])
+@pytest.mark.parametrize("schema", [0, 1, 3, "2", None, True, 1.5, [[]]])
 def test_another_schema(folder: Path, schema: object) -> None:
     edit(folder, lambda raw: raw.update(schema=schema))
     assert "schema" in refusal(folder)
@@ -210,11 +210,11 @@ def test_another_schema(folder: Path, schema: object) -> None:
         "\0",
         TEXT[:-10],
         TEXT + TEXT,
-        TEXT.replace('"schema": 1', '"schema": 1, "schema": 1'),
+        TEXT.replace('"schema": 2', '"schema": 2, "schema": 2'),
         TEXT.replace('"size": 512', '"size": ' + 5000 * "1"),
         *(depth * "[" for depth in (10, 10**5)),
         *(TEXT.replace('"vgg19"', depth * "[" + depth * "]") for depth in (10, 990, 2000, 10**5)),
-        *(TEXT.replace(": 1,", ": " + depth * "[" + depth * "]", 1) for depth in (10, 990)),
+        *(TEXT.replace(": 2,", ": " + depth * "[" + depth * "]", 1) for depth in (10, 990)),
         TEXT.replace("vgg19", "\udcff"),
         2 * (1 << 20) * " ",
     ],

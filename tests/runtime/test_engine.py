@@ -85,14 +85,15 @@ def test_the_losses_are_those_of_pytorch(
 def test_steps_count_up(tmp_path: Path, photo: Callable[..., Picture]) -> None:
     engine = with_preset(tmp_path / "bundle", coarsest=20, iterations=[2, 3])
     run = engine.start(photo("chelsea", 60, 90), photo("coffee", 50, 40), size=90)
-    assert run.sizes == [(16, 22), (30, 45), (60, 90)]
+    sizes = [stage.size for stage in run.plan.stages]
+    assert sizes == [(16, 22), (30, 45), (60, 90)]
     steps = list(run)
     assert [(s.scale, s.iteration, s.iterations) for s in steps] == [
-        *((1, i, 3) for i in (1, 2, 3)),
+        *((1, i, 2) for i in (1, 2)),
         *((2, i, 3) for i in (1, 2, 3)),
-        *((3, i, 2) for i in (1, 2)),
+        *((3, i, 3) for i in (1, 2, 3)),
     ]
-    assert {(s.scales, s.size) for s in steps} == {(3, size) for size in run.sizes}
+    assert {(s.scales, s.size) for s in steps} == {(3, size) for size in sizes}
     fractions, seconds = ([getattr(s, name) for s in steps] for name in ("fraction", "seconds"))
     assert fractions == sorted(set(fractions))
     assert fractions[-1] == 1
@@ -274,9 +275,9 @@ def test_cancel_is_looked_at_after_every_step(engine: Engine, cat: Picture, cup:
 
 
 def test_a_deadline_gives_what_there_is(engine: Engine, cat: Picture, cup: Picture) -> None:
-    result = engine.stylize(cat, cup, size=48, iterations=10**6, deadline=0.5)
+    result = engine.stylize(cat, cup, size=48, iterations=10**6, deadline=2.0)
     assert result.stopped == "deadline"
-    assert 0.5 <= result.seconds < 5
+    assert 2.0 <= result.seconds < 7
     assert result.iterations > 1
 
 

@@ -1,0 +1,216 @@
+"""The objective at one size: of a whole picture at once, or tile by tile with the same result.
+
+L = phi(S), S the sum of the tiles' statistics: a first pass over the tiles gives S, the loss graph
+gives phi and its gradient, the cotangents, and a second pass adds up what the tiles pull back.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .manifest import Term, fix
+from .session import Graph, Graphs, Value
+from .tiles import Tile, cut, tile_shape
+
+Tensor = NDArray[np.float32]
+Targets = dict[str, Tensor]
+"""By term: content features (1, C, h, w), or a style's means."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """An image on the device with its loss, its terms (not weighted) and its gradient."""
+
+    image: Value
+    gradient: Value
+    loss: float
+    terms: Tensor
+
+
+class Objective(ABC):
+    """Of pictures of one size; ``evaluate`` needs targets and weights first."""
+
+    def __init__(self, graphs: Graphs, pooling: str, size: tuple[int, int]) -> None:
+        self._graphs, self._size = graphs, size
+        self._manifest = graphs.bundle.manifest
+        self._files = self._manifest.poolings[pooling]
+
+    @abstractmethod
+    def contents(self, image: Tensor) -> Targets:
+        """The content features of a (1, 3, H, W) image of the objective's size."""
+
+    @abstractmethod
+    def styles(self, image: Tensor) -> Targets:
+        """The means of a (1, 3, H, W) image of the objective's size."""
+
+    @abstractmethod
+    def aim(self, targets: Targets, weights: Sequence[float]) -> None:
+        """What to compare with (zeros where a target is missing), and every term's weight."""
+
+    @abstractmethod
+    def evaluate(self, image: Value) -> Point:
+        """Loss, terms and gradient; where the loss is not finite, the gradient may be zero."""
+
+    def _terms(self, kind: str) -> list[Term]:
+        return [term for term in self._manifest.terms if term.target == kind]
+
+    def _complete(self, targets: Targets, kind: str) -> Targets:
+        """Zeros where a target is missing."""
+        return {
+            term.name: targets[term.name]
+            if term.name in targets
+            else np.zeros(fix(term.shape or (), *self._size), np.float32)
+            for term in self._terms(kind)
+        }
+
+
+class Whole(Objective):
+    """One call of the step graph."""
+
+    def contents(self, image: Tensor) -> Targets:
+        """See Objective."""
+        return self._describe(image, "content")
+
+    def styles(self, image: Tensor) -> Targets:
+        """See Objective."""
+        return self._describe(image, "style")
+
+    def _describe(self, image: Tensor, kind: str) -> Targets:
+        graph = self._graphs.get(self._files.describe, *self._size, once=True)
+        names = [term.name for term in self._terms(kind)]
+        inputs = {"image": self._graphs.device.upload(image)}
+        found = graph.run(inputs, to_host=names)
+        return {name: np.array(found[name].numpy()) for name in names}  # a view keeps all memory
+
+    def aim(self, targets: Targets, weights: Sequence[float]) -> None:
+        """See Objective."""
+        upload = self._graphs.device.upload
+        complete = self._complete(targets, "content") | self._complete(targets, "style")
+        self._inputs = {name: upload(target) for name, target in complete.items()}
+        self._inputs["weights"] = upload(np.array(weights, np.float32))
+        self._step = self._graphs.get(self._files.step, *self._size)
+
+    def evaluate(self, image: Value) -> Point:
+        """See Objective."""
+        out = self._step.run({"image": image, **self._inputs}, to_host=("loss", "terms"))
+        return Point(
+            image, out["gradient"], float(out["loss"].numpy()), np.array(out["terms"].numpy())
+        )
+
+
+class Tiled(Objective):
+    """Two passes over windows of one shape."""
+
+    def __init__(
+        self, graphs: Graphs, pooling: str, size: tuple[int, int], shape: tuple[int, int]
+    ) -> None:
+        super().__init__(graphs, pooling, size)
+        manifest = self._manifest
+        self._tiles = cut(*size, shape, manifest.margin, manifest.alignment)
+        self._strides = {t.name: manifest.layers[t.layer].stride for t in self._terms("content")}
+        self._shape = shape
+
+    @cached_property
+    def _statistics(self) -> Graph:
+        return self._graphs.get(self._files.statistics, *self._shape)
+
+    @cached_property
+    def _loss(self) -> Graph:
+        return self._graphs.get(self._manifest.loss, *self._shape)
+
+    @cached_property
+    def _pullback(self) -> Graph:
+        return self._graphs.get(self._files.pullback, *self._shape)
+
+    def contents(self, image: Tensor) -> Targets:
+        """See Objective."""
+        graph = self._graphs.get(self._files.describe, *self._shape, once=True)
+        found = self._complete({}, "content")
+        for tile in self._tiles:
+            part = {"image": self._graphs.device.upload(tile.crop(image))}
+            described = graph.run(part, to_host=found)
+            for name, whole in found.items():
+                tile.paste_own(described[name].numpy(), whole, self._strides[name])
+        return found
+
+    def styles(self, image: Tensor) -> Targets:
+        """See Objective."""
+        terms = self._manifest.terms
+        self._contents = self._complete({}, "content")
+        ends = np.cumsum([math.prod(term.sums) for term in terms])
+        parts = np.split(self._sums(image), ends[:-1])
+        positions = {t.name: math.prod(self._size) / self._stride(t) ** 2 for t in terms}
+        return {
+            term.name: (part.reshape(term.sums) / positions[term.name]).astype(np.float32)
+            for term, part in zip(terms, parts, strict=True)
+            if term.target == "style"
+        }
+
+    def _sums(self, image: Tensor) -> NDArray[np.float64]:
+        """The statistics, added up."""
+        total = np.zeros(sum(math.prod(term.sums) for term in self._manifest.terms))
+        for tile, last in self._passing():
+            out = self._statistics.run(self._inputs(tile, image), to_host=("sums",), release=last)
+            total += out["sums"].numpy()
+        return total
+
+    def aim(self, targets: Targets, weights: Sequence[float]) -> None:
+        """See Objective."""
+        upload = self._graphs.device.upload
+        self._contents = self._complete(targets, "content")
+        styles = self._complete(targets, "style")
+        self._fixed = {name: upload(target) for name, target in styles.items()}
+        self._fixed["weights"] = upload(np.array(weights, np.float32))
+        self._fixed["pixels"] = upload(np.array([math.prod(self._size)], np.float32))
+
+    def evaluate(self, image: Value) -> Point:
+        """See Objective."""
+        device = self._graphs.device
+        host = image.numpy()
+        sums = device.upload(self._sums(host).astype(np.float32))
+        out = self._loss.run({"sums": sums, **self._fixed}, to_host=("loss", "terms"))
+        loss = float(out["loss"].numpy())
+        gradient = np.zeros(host.shape, np.float32)
+        if math.isfinite(loss):
+            self._pull_back(host, out["cotangents"], gradient)
+        return Point(image, device.upload(gradient), loss, np.array(out["terms"].numpy()))
+
+    def _pull_back(self, image: Tensor, cotangents: Value, gradient: Tensor) -> None:
+        for tile, last in self._passing():
+            inputs = {**self._inputs(tile, image), "cotangents": cotangents}
+            out = self._pullback.run(inputs, to_host=("gradient",), release=last)
+            gradient[:, :, tile.window[0], tile.window[1]] += out["gradient"].numpy()
+
+    def _passing(self) -> Iterator[tuple[Tile, bool]]:
+        """The tiles, and which is the last: a pass's memory is given back before the next one."""
+        return ((tile, tile is self._tiles[-1]) for tile in self._tiles)
+
+    def _stride(self, term: Term) -> int:
+        layer = self._manifest.layers.get(term.layer)  # none is the image's
+        return layer.stride if layer else 1
+
+    def _inputs(self, tile: Tile, image: Tensor) -> dict[str, Value]:
+        upload = self._graphs.device.upload
+        contents = {
+            name: upload(tile.crop(whole, self._strides[name]))
+            for name, whole in self._contents.items()
+        }
+        return {"image": upload(tile.crop(image)), "mask": upload(tile.mask()), **contents}
+
+
+def make_objective(
+    graphs: Graphs, pooling: str, size: tuple[int, int], tile_pixels: int | None
+) -> Objective:
+    """For images of a size, in tiles where it has more than ``tile_pixels``."""
+    if tile_pixels is None or math.prod(size) <= tile_pixels:
+        return Whole(graphs, pooling, size)
+    manifest = graphs.bundle.manifest
+    shape = tile_shape(*size, tile_pixels, manifest.margin, manifest.alignment)
+    return Tiled(graphs, pooling, size, shape)

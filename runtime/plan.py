@@ -1,0 +1,146 @@
+"""What a run will do, decided before it starts: scales, iterations, what fits into memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from .errors import SettingError
+from .image import Picture, scaled_size
+from .manifest import Manifest, OptimiserName, Preset
+from .memory import show
+from .tiles import cut, tile_shape
+
+Size = tuple[int, int]
+"""(height, width)."""
+
+IMAGE = 3 * 4
+"""Bytes of a pixel of an image, a gradient or one of a pair of L-BFGS."""
+ADAM_IMAGES = 11
+"""Images that live at once: image, gradient and moments, before and after, and the best so far."""
+LBFGS_IMAGES = 12
+"""The same for L-BFGS; two more for every pair."""
+ARENA = 1.5
+"""What ONNX Runtime takes, in units of what lives at once."""
+SESSIONS = 200_000_000
+"""Bytes of the kernels in all graphs that a scale opens."""
+GOOD_TILE, LEAST_TILE = 400_000, 60_000
+"""Pixels of a tile that wastes little, and of the least one that is worth trying."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One scale of a run."""
+
+    size: Size
+    iterations: int
+    optimizer: OptimiserName
+    history: int
+    """Pairs that L-BFGS remembers, at most."""
+    tile_pixels: int | None
+    """Larger images are evaluated in tiles of at most so many pixels."""
+    memory: int
+    """Bytes that it needs, beyond what the process has before."""
+    work: float
+    """Pixels that an evaluation computes, counted as those of a whole image."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does, checked."""
+
+    content: Picture | None
+    styles: list[Picture]
+    shares: list[float]
+    init: Picture | Literal["content", "noise"]
+    seed: int
+    preset: Preset
+    weights: list[float]
+    """Of the manifest's terms, in their order."""
+    stages: list[Stage]
+    """The coarsest first."""
+
+
+def make_stages(
+    manifest: Manifest, preset: Preset, source: Size, size: int, budget: int
+) -> list[Stage]:
+    """The scales up to ``size`` pixels on the long side, each to fit into ``budget`` bytes.
+
+    Raises:
+        SettingError: a scale needs more memory, however it is done.
+    """
+    sides = [size]
+    while sides[-1] // 2 >= preset.coarsest:
+        sides.append(sides[-1] // 2)
+    stages = []
+    for scale, side in enumerate(reversed(sides)):
+        iterations = preset.iterations[min(scale, len(preset.iterations) - 1)]
+        stages.append(_fit(manifest, preset, scaled_size(*source, side), iterations, budget))
+    return stages
+
+
+def _fit(manifest: Manifest, preset: Preset, size: Size, iterations: int, budget: int) -> Stage:
+    """The first way that fits; the least that was found is said where none does."""
+    stages = list(_ways(manifest, preset, size, iterations, budget))
+    for stage in stages:
+        if stage.memory <= budget:
+            return stage
+    least = min(stage.memory for stage in stages)
+    raise SettingError(
+        f"{size[1]} x {size[0]} pixels need {show(least)} more memory than the program has, and "
+        f"{show(budget)} are free for it: choose a smaller size, or allow more with --memory "
+        "(memory=)"
+    )
+
+
+def _ways(
+    manifest: Manifest, preset: Preset, size: Size, iterations: int, budget: int
+) -> Iterator[Stage]:
+    """Ways to do a scale, the fastest first."""
+    most = manifest.optimisers.history_size
+    histories = sorted({most, min(most, 5), min(most, 3)}, reverse=True)
+    optimisers: list[tuple[OptimiserName, int]] = [("adam", 0)]
+    if preset.optimizer == "lbfgs":
+        optimisers = [("lbfgs", history) for history in histories] + optimisers
+    graphs = manifest.poolings[preset.pooling]
+    whole = _live(manifest, graphs.step)
+    tile = max(_live(manifest, graphs.pullback), _live(manifest, graphs.statistics))
+    padded = tuple(-(-side // manifest.alignment) * manifest.alignment for side in size)
+    pixels = math.prod(padded)
+    blank = Stage(size, iterations, "adam", 0, None, 0, pixels)
+
+    def way(optimizer: OptimiserName, history: int, tile_pixels: int | None) -> Stage:
+        images = 2 * history + LBFGS_IMAGES if optimizer == "lbfgs" else ADAM_IMAGES
+        state = SESSIONS + pixels * (images * IMAGE + 4 * _content(manifest))
+        known = replace(blank, optimizer=optimizer, history=history)
+        if tile_pixels is None:
+            return replace(known, memory=round(state + pixels * whole))
+        room = max(tile_pixels, min(pixels // 2, round((budget - state) / tile)))
+        shape = tile_shape(padded[0], padded[1], room, manifest.margin, manifest.alignment)
+        tiles = cut(padded[0], padded[1], shape, manifest.margin, manifest.alignment)
+        return replace(
+            known,
+            tile_pixels=room,
+            memory=round(state + math.prod(shape) * tile),
+            work=1.5 * len(tiles) * math.prod(shape),
+        )
+
+    yield from (
+        way(*optimiser, None) for optimiser in optimisers if optimiser[0] == preset.optimizer
+    )
+    for least in (GOOD_TILE, LEAST_TILE):
+        if least < pixels // 2:
+            yield from (way(*optimiser, least) for optimiser in optimisers)
+
+
+def _live(manifest: Manifest, graph: str) -> float:
+    """Bytes that a graph takes for a pixel."""
+    return ARENA * 4 * manifest.signatures[graph].live
+
+
+def _content(manifest: Manifest) -> float:
+    """Floats of the content targets, for a pixel."""
+    layers = {t.name: manifest.layers.get(t.layer) for t in manifest.terms if t.target == "content"}
+    return sum(layer.channels / layer.stride**2 for layer in layers.values() if layer)

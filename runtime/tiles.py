@@ -1,0 +1,111 @@
+"""Tiles: windows of one shape that cover a picture, and the positions that are each one's own.
+
+A window reaches the margin beyond its own positions, so that their features are those of the whole
+picture; only at the picture's border it ends with them, where the network's zero padding belongs.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import SettingError
+
+Span = tuple[slice, slice]
+"""Of one axis: a window, and its own positions."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A window of a picture, and what of it is the tile's own: (rows, columns) of the picture."""
+
+    window: tuple[slice, slice]
+    own: tuple[slice, slice]
+
+    def crop(self, tensor: NDArray[Any], stride: int = 1) -> NDArray[np.float32]:
+        """The window's part of a (1, C, H / stride, W / stride) tensor."""
+        rows, columns = (_strided(axis, stride) for axis in self.window)
+        return np.ascontiguousarray(tensor[:, :, rows, columns], np.float32)
+
+    def paste_own(self, part: NDArray[Any], whole: NDArray[Any], stride: int = 1) -> None:
+        """Copy the tile's own positions of a window's tensor to their place in the whole."""
+        places = [_strided(axis, stride) for axis in self.own]
+        starts = [axis.start // stride for axis in self.window]
+        rows, columns = (
+            slice(place.start - start, place.stop - start)
+            for place, start in zip(places, starts, strict=True)
+        )
+        whole[:, :, places[0], places[1]] = part[:, :, rows, columns]
+
+    def mask(self) -> NDArray[np.float32]:
+        """(1, 1, h, w): 1 on the tile's own positions."""
+        rows, columns = self.window
+        whole = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.float32)
+        own = (
+            slice(own.start - window.start, own.stop - window.start)
+            for own, window in zip(self.own, self.window, strict=True)
+        )
+        whole[tuple(own)] = 1
+        return whole[None, None]
+
+
+def cut(height: int, width: int, shape: tuple[int, int], margin: int, alignment: int) -> list[Tile]:
+    """Tiles of a shape that ``tile_shape`` found for (height, width)."""
+    rows = _spans(height, shape[0], margin, alignment)
+    columns = _spans(width, shape[1], margin, alignment)
+    return [Tile((a[0], b[0]), (a[1], b[1])) for a in rows for b in columns]
+
+
+def tile_shape(
+    height: int, width: int, pixels: int, margin: int, alignment: int
+) -> tuple[int, int]:
+    """(height, width) of the windows of at most ``pixels`` that compute least in all.
+
+    Sides and margin are multiples of ``alignment``.
+
+    Raises:
+        SettingError: windows so small would be all margin.
+    """
+    best: tuple[float, tuple[int, int]] = (math.inf, (0, 0))
+    for rows in range(1, _most(height, margin, alignment) + 1):
+        for columns in range(1, _most(width, margin, alignment) + 1):
+            shape = _side(height, rows, margin, alignment), _side(width, columns, margin, alignment)
+            if math.prod(shape) <= pixels:
+                best = min(best, (rows * columns * math.prod(shape), shape))
+                break  # more columns cost more
+    if best[0] == math.inf:
+        raise SettingError(f"a tile of {pixels} pixels is too small for a margin of {margin}")
+    return best[1]
+
+
+def _most(length: int, margin: int, alignment: int) -> int:
+    """How many windows an axis can have at most."""
+    return max(1, -(-(length - 2 * margin) // alignment))
+
+
+def _side(length: int, count: int, margin: int, alignment: int) -> int:
+    """Of a window, if an axis has so many."""
+    if count == 1:
+        return length
+    return -(-(length - 2 * margin) // (count * alignment)) * alignment + 2 * margin
+
+
+def _spans(length: int, side: int, margin: int, alignment: int) -> list[Span]:
+    if side >= length:
+        return [(slice(0, length), slice(0, length))]
+    count = -(-(length - 2 * margin) // (side - 2 * margin))
+    last = length - side
+    starts = [k * last // (count - 1) // alignment * alignment for k in range(count)]
+    borders = [0, *(start + margin for start in starts[1:]), length]
+    return [
+        (slice(start, start + side), slice(first, end))
+        for start, first, end in zip(starts, borders[:-1], borders[1:], strict=True)
+    ]
+
+
+def _strided(axis: slice, stride: int) -> slice:
+    return slice(axis.start // stride, axis.stop // stride)
