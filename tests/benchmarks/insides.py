@@ -1,0 +1,78 @@
+"""All that the measurements know of the runtime's insides; the rest calls its public names."""
+
+from __future__ import annotations
+
+import collections
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from impasto.runtime.bundle import Bundle
+from impasto.runtime.manifest import WEIGHTS, Shape, fix, fix_side
+from impasto.runtime.session import Graphs, choose_device
+
+Call = Callable[[], Any]
+
+
+def step_and_lbfgs(pooling: str, height: int, width: int, device: str) -> tuple[Call, Call]:
+    """The step graph and the L-BFGS graph on noise, as the runtime runs them."""
+    bundle = Bundle("vgg19")
+    graphs = Graphs(bundle, choose_device(device, bundle), None)
+    step, lbfgs = bundle.manifest.poolings[pooling].step, bundle.manifest.optimisers.lbfgs
+    return _graph(graphs, step, height, width), _graph(graphs, lbfgs, height, width)
+
+
+def operators(pooling: str, height: int, width: int, runs: int = 5) -> collections.Counter[str]:
+    """Microseconds that ONNX Runtime spends in each operator of a step on the CPU."""
+    bundle = Bundle("vgg19")
+    name = bundle.manifest.poolings[pooling].step
+    shapes = bundle.manifest.signatures[name].inputs
+    with tempfile.TemporaryDirectory() as folder:
+        options = _profiled(bundle, shapes, height, width)
+        options.profile_file_prefix = f"{folder}/step"
+        session = ort.InferenceSession(bundle.files[name], options)
+        for _ in range(runs):
+            session.run(None, _noise(shapes, height, width))
+        events = json.loads(Path(session.end_profiling()).read_text())
+    spent: collections.Counter[str] = collections.Counter()
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+            spent[event["args"]["op_name"]] += event["dur"]
+    return spent
+
+
+def _graph(graphs: Graphs, name: str, height: int, width: int) -> Call:
+    graph = graphs.get(name, height, width)
+    feeds = _noise(graphs.bundle.manifest.signatures[name].inputs, height, width)
+    values = {key: graphs.device.upload(array) for key, array in feeds.items()}
+    return lambda: graph.run(values)
+
+
+def _profiled(
+    bundle: Bundle, shapes: dict[str, Shape], height: int, width: int
+) -> ort.SessionOptions:
+    """The runtime's options, and a profile."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.enable_mem_pattern = False
+    options.enable_profiling = True
+    weights = bundle.files[WEIGHTS]
+    options.add_external_initializers_from_files_in_memory([WEIGHTS], [weights], [len(weights)])
+    for side in {side for shape in shapes.values() for side in shape if isinstance(side, str)}:
+        options.add_free_dimension_override_by_name(side, fix_side(side, height, width))
+    return options
+
+
+def _noise(shapes: dict[str, Shape], height: int, width: int) -> dict[str, NDArray[np.float32]]:
+    """Something for every input."""
+    random = np.random.default_rng(0)
+    return {
+        name: random.random(fix(shape, height, width), np.float32) * np.float32(0.1)
+        for name, shape in shapes.items()
+    }
