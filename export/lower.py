@@ -72,7 +72,7 @@ def threshold_backward(grad: Any, relu: Any, _threshold: float) -> Any:
     The mask is a HardSigmoid: unlike Where or Sign, it stays in the blocked layout. After max
     pooling's gradient there is nothing left to mask.
     """
-    if _made_by(grad, "DepthToSpace") and any(n.op_type == "MaxPool" for n in relu.consumers()):
+    if _made_by(grad, "DepthToSpace") and _feeds(relu, "MaxPool"):
         return op.Identity(grad)
     return op.Mul(grad, _mask(op, relu))
 
@@ -179,8 +179,22 @@ def _simplifications() -> list[pattern.RewriteRule]:
 
 
 def _made_by(value: ir.Value, operator: str) -> bool:
-    producer = value.producer()
+    producer = _source(value).producer()
     return producer is not None and producer.op_type == operator
+
+
+def _feeds(value: ir.Value, operator: str) -> bool:
+    return any(node.op_type == operator for node in _source(value).consumers())
+
+
+def _source(value: ir.Value) -> ir.Value:
+    """The value that Identities, which the tracer leaves behind, hand on."""
+    producer = value.producer()
+    while producer is not None and producer.op_type == "Identity":
+        source = producer.inputs[0]
+        assert source is not None
+        value, producer = source, source.producer()
+    return value
 
 
 def _mask(op: Any, relu: Any) -> Any:

@@ -114,7 +114,7 @@ class Tiled(Objective):
         super().__init__(graphs, pooling, size)
         manifest = self._manifest
         self._tiles = cut(*size, shape, manifest.margin, manifest.alignment)
-        self._strides = {t.name: manifest.layers[t.layer].stride for t in self._terms("content")}
+        self._strides = {term.name: self._stride(term) for term in self._terms("content")}
         self._shape = shape
 
     @cached_property

@@ -22,10 +22,10 @@ ADAM_IMAGES = 11
 """Images that live at once: image, gradient and moments, before and after, and the best so far."""
 LBFGS_IMAGES = 12
 """The same for L-BFGS; two more for every pair."""
-ARENA = 1.5
+ARENA = 1.35
 """What ONNX Runtime takes, in units of what lives at once."""
-SESSIONS = 200_000_000
-"""Bytes of the kernels in all graphs that a scale opens."""
+WHOLE_GRAPHS, TILE_GRAPHS = 170_000_000, 350_000_000
+"""Bytes of the kernels in the graphs that a scale opens, and of opening them."""
 GOOD_TILE, LEAST_TILE = 400_000, 60_000
 """Pixels of a tile that wastes little, and of the least one that is worth trying."""
 
@@ -113,10 +113,11 @@ def _ways(
 
     def way(optimizer: OptimiserName, history: int, tile_pixels: int | None) -> Stage:
         images = 2 * history + LBFGS_IMAGES if optimizer == "lbfgs" else ADAM_IMAGES
-        state = SESSIONS + pixels * (images * IMAGE + 4 * _content(manifest))
+        state = pixels * (images * IMAGE + 4 * _content(manifest))
         known = replace(blank, optimizer=optimizer, history=history)
         if tile_pixels is None:
-            return replace(known, memory=round(state + pixels * whole))
+            return replace(known, memory=round(WHOLE_GRAPHS + state + pixels * whole))
+        state += TILE_GRAPHS
         room = max(tile_pixels, min(pixels // 2, round((budget - state) / tile)))
         shape = tile_shape(padded[0], padded[1], room, manifest.margin, manifest.alignment)
         tiles = cut(padded[0], padded[1], shape, manifest.margin, manifest.alignment)

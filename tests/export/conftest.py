@@ -25,9 +25,10 @@ class ChannelMeans(Head):
 
 
 class Soft(Head):
-    """Smooth functions of the features and of the content's."""
+    """Smooth functions of the features and of the content's, and of the pictures themselves."""
 
-    name, target, layers, weight = "soft", "content", ("conv1_1", "conv1_2"), 0.5
+    name, target, weight = "soft", "content", 0.5
+    layers = ("image", "conv1_1", "conv1_2")
 
     def statistics(
         self, features: torch.Tensor, target: torch.Tensor, mask: torch.Tensor | None

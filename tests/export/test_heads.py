@@ -16,7 +16,8 @@ from impasto.export.heads import positions
 from impasto.runtime import DivergenceError, Engine
 from impasto.runtime.bundle import Bundle
 from impasto.runtime.manifest import Manifest
-from impasto.runtime.session import Device, Graph
+from impasto.runtime.objective import make_objective
+from impasto.runtime.session import Device, Graphs
 
 Array = NDArray[np.float64]
 
@@ -95,6 +96,7 @@ def test_the_manifest_describes_every_head(exported: Any) -> None:
         ("tv", None, 0.0),
         ("means.conv1_2", "style", 1.0),
         ("means.conv2_1", "style", 1.0),
+        ("soft", "content", 0.5),
         ("soft.conv1_1", "content", 0.5),
         ("soft.conv1_2", "content", 0.5),
         ("blue", None, 1.0),
@@ -111,39 +113,37 @@ def own_terms(features: Any, content: Any, style: Any) -> dict[str, torch.Tensor
     for layer in ("conv1_2", "conv2_1"):
         difference = features[layer].mean((2, 3)) - style[layer].mean((2, 3))
         terms[f"means.{layer}"] = (difference**2).mean()
-    for layer in ("conv1_1", "conv1_2"):
+    for name, layer in (("soft", "image"), *((f"soft.conv1_{i}", f"conv1_{i}") for i in (1, 2))):
         mixed = torch.tanh(features[layer] / 100) * torch.exp(-content[layer] / 100)
-        terms[f"soft.{layer}"] = mixed.mean((0, 2, 3)).norm()
+        terms[name] = mixed.mean((0, 2, 3)).norm()
     return terms | {"blue": (0.5 - torch.log(1 + features["image"][:, 2]).mean()).sqrt()}
 
 
+@pytest.mark.parametrize("pixels", [None, 2304, 4500], ids=["whole", "8 tiles", "2 tiles"])
 def test_the_gradient_of_ones_own_heads_is_torchs(
-    exported: Any, reference: Any, photo: Callable[..., Any]
+    exported: Any, reference: Any, photo: Callable[..., Any], pixels: int | None
 ) -> None:
-    size = (32, 48)
+    size = (64, 96)
     image, content, style = (
         np.ascontiguousarray(photo(name, *size).transpose(2, 0, 1)[None])
         for name in ("astronaut", "chelsea", "coffee")
     )
-    plain = reference.Reference("max", content, style)
-    x, c, s = (torch.from_numpy(array) for array in (image, content, style))
-    features = plain.features(x.requires_grad_()) | {"image": x}
-    terms = own_terms(features, plain.features(c), plain.features(s))
+    plain = reference.Reference("max", content, style, dtype=torch.float64)
+    x, c, s = (torch.from_numpy(array).double() for array in (image, content, style))
+    features, targets = ({**plain.features(p), "image": p} for p in (x.requires_grad_(), c))
+    terms = own_terms(features, targets, plain.features(s))
 
-    bundle, device = Bundle(exported.folder), Device("cpu")
-    describe = Graph(bundle, "describe-max.onnx", *size, device)
-    step = Graph(bundle, "step-max.onnx", *size, device)
-    inputs = {"image": device.upload(image)}
-    for kind, picture in (("content", content), ("style", style)):
-        targets = describe.run({"image": device.upload(picture)})
-        inputs |= {t.name: targets[t.name] for t in bundle.manifest.terms if t.target == kind}
+    graphs = Graphs(Bundle(exported.folder), Device("cpu"), None)
+    objective = make_objective(graphs, "max", size, pixels)
+    found = objective.contents(content) | objective.styles(style)
     for name, term in terms.items():
-        weights = [float(t.name == name) for t in bundle.manifest.terms]
-        out = step.run(inputs | {"weights": device.upload(np.array(weights, np.float32))})
-        assert out["loss"].numpy() == pytest.approx(term.item(), rel=1e-5), name
+        weights = [float(entry.name == name) for entry in graphs.bundle.manifest.terms]
+        objective.aim(found, weights)
+        point = objective.evaluate(graphs.device.upload(image))
+        assert point.loss == pytest.approx(term.item(), rel=1e-5), name
         (expected,) = torch.autograd.grad(term, x, retain_graph=True)
-        difference = np.linalg.norm(out["gradient"].numpy() - expected.numpy())
-        assert difference <= 1e-4 * expected.norm(), name
+        difference = np.linalg.norm(point.gradient.numpy() - expected.numpy())
+        assert difference <= 1e-5 * expected.norm(), name
 
 
 def test_a_run_brings_the_term_of_ones_own_head_down(

@@ -1,0 +1,139 @@
+"""Amounts of memory: as they are written, free in a container, and really held by a run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from impasto.runtime import memory
+from impasto.runtime.errors import SettingError
+
+MB = 10**6
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2GB", 2 * 10**9),
+        ("1.5GiB", 3 * 2**29),
+        ("1.5 GiB", 3 * 2**29),
+        ("800M", 800 * MB),
+        ("800m", 800 * MB),
+        (" 3 Kib ", 3 * 2**10),
+        ("1TB", 10**12),
+        ("12345", 12345),
+        ("64B", 64),
+        (12345, 12345),
+        (2.5e9, 2_500_000_000),
+    ],
+)
+def test_amounts(text: int | str, expected: int) -> None:
+    assert memory.parse(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "GB", "2XB", "2GBs", "-1GB", "1e9", "1,5GB", "nan", "2 G 3"]
+)
+def test_what_is_no_amount(text: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        memory.parse(text)
+    assert str(caught.value) == f"memory must be a number such as 2GB or 800M, not {text!r}"
+
+
+def test_amounts_are_shown_to_two_figures_or_more() -> None:
+    assert [memory.show(amount) for amount in (48 * MB, 999 * MB, 1.26e9, 3e10)] == [
+        "48 MB",
+        "999 MB",
+        "1.3 GB",
+        "30.0 GB",
+    ]
+
+
+def test_what_is_used_grows_with_what_is_allocated() -> None:
+    before = memory.used()
+    array = np.ones(100 * MB, np.uint8)
+    assert memory.used() - before == pytest.approx(array.nbytes, rel=0.2)
+
+
+def test_a_budget_is_what_is_left_of_an_amount_or_most_of_what_is_free() -> None:
+    assert memory.budget("4GB") == pytest.approx(4e9 - memory.used(), abs=20 * MB)
+    assert memory.budget(None) == pytest.approx(0.8 * memory.free(), rel=0.1)
+
+
+# Containers
+
+
+@pytest.fixture
+def cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    (tmp_path / "memory").mkdir()
+    return tmp_path
+
+
+V1, V2 = (
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ("memory.max", "memory.current"),
+)
+
+
+def write(folder: Path, names: tuple[str, str], limit: str, current: int) -> None:
+    for name, value in zip(names, (limit, current), strict=True):
+        (folder / name).write_text(f"{value}\n")
+
+
+@pytest.mark.parametrize("names", [V1, V2])
+def test_free_is_what_the_container_leaves(cgroup: Path, names: tuple[str, str]) -> None:
+    write(cgroup, names, str(70 * MB), 30 * MB)
+    assert memory.free() == 40 * MB
+    write(cgroup, names, str(70 * MB), 80 * MB)
+    assert memory.free() == 0
+
+
+def test_no_container_and_one_without_a_limit_leave_the_machines(cgroup: Path) -> None:
+    available = psutil.virtual_memory().available
+    assert memory.free() == pytest.approx(available, rel=0.1)
+    write(cgroup, V2, "max", 30 * MB)
+    write(cgroup, V1, "9223372036854771712", 30 * MB)
+    assert memory.free() == pytest.approx(available, rel=0.1)
+
+
+# What a run holds
+
+
+RUN = """
+import sys
+import numpy as np
+from impasto.runtime import Engine
+from impasto.runtime.memory import used
+
+def peak():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) * 1024
+
+photograph, painting = np.random.default_rng(0).random((2, 240, 784, 3), np.float32)
+engine, before = Engine.load(device="cpu"), used()
+run = engine.start(photograph, painting, size=784, iterations=1, memory=sys.argv[1])
+assert len(list(run)) == 1
+(stage,) = run.plan.stages
+print(stage.tile_pixels or 0, stage.memory, peak() - before)
+"""
+
+
+def held(amount: str) -> tuple[int, int, int]:
+    """Pixels of a tile, bytes that were planned, and bytes that a run added at its peak."""
+    command = [sys.executable, "-c", RUN, amount]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    tile, planned, added = map(int, text.split())
+    return tile, planned, added
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+def test_a_run_keeps_to_its_plan() -> None:
+    tile, planned, added = held("8GB")
+    assert tile == 0
+    assert 0.6 * planned <= added <= planned
