@@ -50,13 +50,18 @@ class Costs:
     model: Annotated[Text, option("DIR", "A bundle; default: $IMPASTO_MODEL, else VGG19.")] = None
     device: Annotated[Text, option("auto|cpu|cuda[:N]", "Default: CUDA where it works.")] = None
     threads: Annotated[Whole, option("N", "CPU threads; default: one a core.", int)] = None
+    tf32: Annotated[bool, Option("--tf32", help="On CUDA: faster, 10 bits of mantissa.")] = False
+    cuda_graphs: Annotated[
+        bool, Option("--cuda-graphs", help="On CUDA: record an evaluation, and play it back.")
+    ] = False
     max_pixels: Annotated[Whole, option("N", "Refuse pictures with more than this.", int)] = None
     json: Json = False
 
     @property
     def engine(self) -> dict[str, Any]:
         """Engine.load's arguments."""
-        return given(bundle=self.model, device=self.device, threads=self.threads)
+        names = ("device", "threads", "tf32", "cuda_graphs")
+        return given(bundle=self.model, **{name: getattr(self, name) for name in names})
 
     @property
     def run(self) -> dict[str, Any]:

@@ -37,6 +37,8 @@ class Engine:
         bundle: str | os.PathLike[str] | None = None,
         device: str = "auto",
         threads: int | None = None,
+        tf32: bool = False,
+        cuda_graphs: bool = False,
     ) -> Engine:
         """Check a bundle and choose a device.
 
@@ -46,6 +48,8 @@ class Engine:
             device: ``auto`` (CUDA where it really works, else the CPU), ``cpu``, ``cuda`` or
                 ``cuda:N``. What was taken is in ``engine.device``.
             threads: of the CPU's operators; None: one a core.
+            tf32: on CUDA, let products of matrices and convolutions have 10 bits of mantissa.
+            cuda_graphs: on CUDA, record an evaluation's kernels once and play them back.
 
         Raises:
             BundleError: the bundle is incomplete, altered or of another schema.
@@ -55,7 +59,7 @@ class Engine:
         if threads is not None and threads < 1:
             raise SettingError(f"threads must be at least 1, not {threads}")
         checked = Bundle(bundle)
-        return cls(checked, choose_device(device, checked), threads)
+        return cls(checked, choose_device(device, checked, tf32, cuda_graphs), threads)
 
     @property
     def device(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,14 +24,33 @@ Targets = dict[str, Tensor]
 """By term: content features (1, C, h, w), or a style's means."""
 
 
-@dataclass(frozen=True)
-class Point:
-    """An image on the device with its loss, its terms (not weighted) and its gradient."""
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """Room on the device for an image and its gradient, whose addresses stay: see ``captured``."""
 
+    number: int
+    """From 1."""
     image: Value
     gradient: Value
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """An image with its gradient, its loss and its terms (not weighted)."""
+
+    slot: Slot
     loss: float
     terms: Tensor
+
+    @property
+    def image(self) -> Value:
+        """(1, 3, H, W), on the device."""
+        return self.slot.image
+
+    @property
+    def gradient(self) -> Value:
+        """Of the image's shape, on the device."""
+        return self.slot.gradient
 
 
 class Objective(ABC):
@@ -55,8 +74,13 @@ class Objective(ABC):
         """What to compare with (zeros where a target is missing), and every term's weight."""
 
     @abstractmethod
-    def evaluate(self, image: Value) -> Point:
-        """Loss, terms and gradient; where the loss is not finite, the gradient may be zero."""
+    def evaluate(self, slot: Slot) -> Point:
+        """What its image has; where the loss is not finite, the gradient may be zero."""
+
+    def slots(self, count: int) -> list[Slot]:
+        """New ones, of the objective's size."""
+        shape, empty = (1, 3, *self._size), self._graphs.device.empty
+        return [Slot(number, empty(*shape), empty(*shape)) for number in range(1, count + 1)]
 
     def _terms(self, kind: str) -> list[Term]:
         return [term for term in self._manifest.terms if term.target == kind]
@@ -83,7 +107,7 @@ class Whole(Objective):
         return self._describe(image, "style")
 
     def _describe(self, image: Tensor, kind: str) -> Targets:
-        graph = self._graphs.get(self._files.describe, *self._size, once=True)
+        graph = self._graphs.open(self._files.describe, *self._size)
         names = [term.name for term in self._terms(kind)]
         inputs = {"image": self._graphs.device.upload(image)}
         found = graph.run(inputs, to_host=names)
@@ -95,14 +119,24 @@ class Whole(Objective):
         complete = self._complete(targets, "content") | self._complete(targets, "style")
         self._inputs = {name: upload(target) for name, target in complete.items()}
         self._inputs["weights"] = upload(np.array(weights, np.float32))
-        self._step = self._graphs.get(self._files.step, *self._size)
+        self._step = self._opened()
+        outputs = self._manifest.signatures[self._files.step].outputs
+        self._figures = {
+            name: self._graphs.device.empty(*fix(outputs[name], *self._size))
+            for name in ("loss", "terms")
+        }
 
-    def evaluate(self, image: Value) -> Point:
+    def _opened(self) -> Graph:
+        if self._graphs.device.captures:
+            return self._graphs.open(self._files.step, *self._size, captured=True)
+        return self._graphs.get(self._files.step, *self._size)
+
+    def evaluate(self, slot: Slot) -> Point:
         """See Objective."""
-        out = self._step.run({"image": image, **self._inputs}, to_host=("loss", "terms"))
-        return Point(
-            image, out["gradient"], float(out["loss"].numpy()), np.array(out["terms"].numpy())
-        )
+        inputs = {"image": slot.image, **self._inputs}
+        outputs = {"gradient": slot.gradient, **self._figures}
+        self._step.run(inputs, into=outputs, slot=slot.number)
+        return _point(slot, self._figures)
 
 
 class Tiled(Objective):
@@ -131,7 +165,7 @@ class Tiled(Objective):
 
     def contents(self, image: Tensor) -> Targets:
         """See Objective."""
-        graph = self._graphs.get(self._files.describe, *self._shape, once=True)
+        graph = self._graphs.open(self._files.describe, *self._shape)
         found = self._complete({}, "content")
         for tile in self._tiles:
             part = {"image": self._graphs.device.upload(tile.crop(image))}
@@ -170,17 +204,18 @@ class Tiled(Objective):
         self._fixed["weights"] = upload(np.array(weights, np.float32))
         self._fixed["pixels"] = upload(np.array([math.prod(self._size)], np.float32))
 
-    def evaluate(self, image: Value) -> Point:
+    def evaluate(self, slot: Slot) -> Point:
         """See Objective."""
-        device = self._graphs.device
-        host = image.numpy()
-        sums = device.upload(self._sums(host).astype(np.float32))
+        image, gradient = slot.image.numpy(), slot.gradient.numpy()  # on the CPU both are views
+        sums = self._graphs.device.upload(self._sums(image).astype(np.float32))
         out = self._loss.run({"sums": sums, **self._fixed}, to_host=("loss", "terms"))
-        loss = float(out["loss"].numpy())
-        gradient = np.zeros(host.shape, np.float32)
-        if math.isfinite(loss):
-            self._pull_back(host, out["cotangents"], gradient)
-        return Point(image, device.upload(gradient), loss, np.array(out["terms"].numpy()))
+        point = _point(slot, out)
+        gradient[:] = 0
+        if math.isfinite(point.loss):
+            self._pull_back(image, out["cotangents"], gradient)
+        if self._graphs.device.kind != "cpu":
+            slot.gradient.update_inplace(gradient)
+        return point
 
     def _pull_back(self, image: Tensor, cotangents: Value, gradient: Tensor) -> None:
         for tile, last in self._passing():
@@ -203,6 +238,10 @@ class Tiled(Objective):
             for name, whole in self._contents.items()
         }
         return {"image": upload(tile.crop(image)), "mask": upload(tile.mask()), **contents}
+
+
+def _point(slot: Slot, figures: Mapping[str, Value]) -> Point:
+    return Point(slot, float(figures["loss"].numpy()), np.array(figures["terms"].numpy()))
 
 
 def make_objective(

@@ -18,9 +18,12 @@ class Optimiser(ABC):
     tolerance: float
     """The loss may become this many times larger in a step."""
 
+    points: int
+    """How many it looks at: the last of them is the one that it proposes from."""
+
     @abstractmethod
-    def propose(self, image: Value, gradient: Value, step: float) -> Value:
-        """The next image; ``step`` scales the update."""
+    def propose(self, image: Value, gradient: Value, step: float, into: Value) -> None:
+        """Write the next image; ``step`` scales the update."""
 
     @abstractmethod
     def accept(self, image: Value, gradient: Value) -> None:
@@ -35,6 +38,7 @@ class Adam(Optimiser):
     """First moments, second moments and a count."""
 
     tolerance = 10.0  # it may climb: a step does not depend on the loss
+    points = 1
 
     def __init__(self, graphs: Graphs, preset: Preset, height: int, width: int) -> None:
         self._graph = graphs.get(graphs.bundle.manifest.optimisers.adam, height, width)
@@ -45,13 +49,11 @@ class Adam(Optimiser):
         self._state = self._fresh
         self._proposal: dict[str, Value] = {}
 
-    def propose(self, image: Value, gradient: Value, step: float) -> Value:
+    def propose(self, image: Value, gradient: Value, step: float, into: Value) -> None:
         """See Optimiser."""
         rate = self._device.upload(np.array([step * self._rate], np.float32))
-        self._proposal = self._graph.run(
-            {"image": image, "gradient": gradient, "rate": rate, **self._state}
-        )
-        return self._proposal["next_image"]
+        inputs = {"image": image, "gradient": gradient, "rate": rate, **self._state}
+        self._proposal = self._graph.run(inputs, into={"next_image": into})
 
     def accept(self, image: Value, gradient: Value) -> None:
         """See Optimiser."""
@@ -77,6 +79,7 @@ class LBFGS(Optimiser):
     """Handles move from place to place in the memory; nothing is copied."""
 
     tolerance = 1.1
+    points = 2
 
     def __init__(
         self, graphs: Graphs, preset: Preset, history: int, height: int, width: int
@@ -93,7 +96,7 @@ class LBFGS(Optimiser):
         self._memory = self._fresh
         self._proposal: dict[str, Value] = {}
 
-    def propose(self, image: Value, gradient: Value, step: float) -> Value:
+    def propose(self, image: Value, gradient: Value, step: float, into: Value) -> None:
         """See Optimiser."""
         memory = self._memory
         previous_image, previous_gradient = memory.previous or (image, gradient)
@@ -109,8 +112,7 @@ class LBFGS(Optimiser):
         missing = self._older - len(memory.pairs)
         for i, pair in enumerate((*memory.pairs, *[self._no_pair] * missing), start=1):
             inputs |= zip((f"s_{i}", f"y_{i}", f"rho_{i}"), pair, strict=True)
-        self._proposal = self._graph.run(inputs)
-        return self._proposal["next_image"]
+        self._proposal = self._graph.run(inputs, into={"next_image": into})
 
     def accept(self, image: Value, gradient: Value) -> None:
         """See Optimiser."""

@@ -173,9 +173,9 @@ class Run:
         """A scale's iterations. What they hold on the device goes when they end."""
         stage, whole = self.plan.stages[scale], _work(self.plan)
         assert self._picture is not None
-        descent = Scale(self._graphs, self.plan, stage).descend(self._picture)
-        for iteration, point in enumerate(descent):
-            if self._best is None or point.loss < self._best.loss:
+        painter = Scale(self._graphs, self.plan, stage)
+        for iteration, point in enumerate(painter.descend(self._picture)):
+            if painter.best is point:
                 self._best = _Best(point.image, point.loss, self._named(point), stage.size)
                 self._picture = None
             if iteration == 0:

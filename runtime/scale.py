@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .errors import DivergenceError
 from .image import Picture, from_tensor, resize, to_tensor
-from .objective import Objective, Point, Targets, make_objective
+from .objective import Objective, Point, Slot, Targets, make_objective
 from .optimiser import make_optimiser
 from .plan import Plan, Stage
 from .session import Graphs
@@ -33,6 +33,8 @@ class Scale:
         self._objective = self._of_size(*padded)
         self._objective.aim(self._targets(), plan.weights)
         self._optimiser = make_optimiser(graphs, plan.preset, stage, *padded)
+        self._slots = self._objective.slots(self._optimiser.points + 2)  # the best, and the next
+        self._recent: list[Point] = []
 
     def descend(self, picture: Picture) -> Iterator[Point]:
         """The first image's point, then one for each iteration.
@@ -40,7 +42,9 @@ class Scale:
         Raises:
             DivergenceError: no step, however short, gives a finite loss that does not explode.
         """
-        point = self._objective.evaluate(self._graphs.device.upload(self._tensor(picture)))
+        first = self._slots[0]
+        first.image.update_inplace(self._tensor(picture))
+        self.best = point = self._objective.evaluate(first)
         if not math.isfinite(point.loss):
             raise DivergenceError(f"the first image's loss is {point.loss}", picture)
         yield point
@@ -50,6 +54,8 @@ class Scale:
             stalled = abs(point.loss - following.loss) <= STALLED * point.loss
             idle, restarted = idle + stalled if stalled else 0, restarted and stalled
             point = following
+            if point.loss < self.best.loss:
+                self.best = point
             yield point
             if idle == PATIENCE:
                 if restarted or not self._optimiser.restart():
@@ -57,10 +63,10 @@ class Scale:
                 idle, restarted = 0, True
 
     def _advance(self, point: Point) -> Point:
-        step = 1.0
+        step, slot = 1.0, self._free(point)
         for attempt in range(RETRIES + 1):
-            image = self._optimiser.propose(point.image, point.gradient, step)
-            following = self._objective.evaluate(image)
+            self._optimiser.propose(point.image, point.gradient, step, into=slot.image)
+            following = self._objective.evaluate(slot)
             if following.loss <= self._optimiser.tolerance * point.loss:  # so it is a number
                 self._optimiser.accept(point.image, point.gradient)
                 return following
@@ -72,6 +78,12 @@ class Scale:
             "helped: try smaller weights, or the other optimizer",
             from_tensor(point.image.numpy(), *self._size),
         )
+
+    def _free(self, point: Point) -> Slot:
+        """One that neither the optimiser nor the result needs."""
+        self._recent = [*self._recent, point][-self._optimiser.points :]
+        held = [point.slot for point in (*self._recent, self.best)]
+        return next(slot for slot in self._slots if slot not in held)
 
     def _targets(self) -> Targets:
         """What the given pictures are to the terms."""

@@ -63,29 +63,49 @@ def installed_builds() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Device:
-    """``cpu`` or ``cuda`` and the GPU's number."""
+    """``cpu`` or ``cuda`` and the GPU's number; the last two fields say how CUDA is used."""
 
     kind: str
     index: int = 0
+    tf32: bool = False
+    """Products of matrices and convolutions with 10 bits of mantissa instead of 23."""
+    cuda_graphs: bool = False
+    """Evaluations are recorded once for every slot, and played back."""
 
     def __str__(self) -> str:
         return self.kind if self.kind == "cpu" else f"{self.kind}:{self.index}"
 
     @property
-    def providers(self) -> list[Any]:
+    def captures(self) -> bool:
+        """Whether CUDA graphs are recorded."""
+        return self.kind == "cuda" and self.cuda_graphs
+
+    def providers(self, captured: bool = False) -> list[Any]:
         """What ONNX Runtime is asked for, the fallback last."""
         if self.kind == "cpu":
             return ["CPUExecutionProvider"]
-        options = {"device_id": self.index, "cudnn_conv_algo_search": "EXHAUSTIVE"}
+        options = {
+            "device_id": str(self.index),
+            "cudnn_conv_algo_search": "EXHAUSTIVE",
+            "use_tf32": str(int(self.tf32)),
+            "enable_cuda_graph": str(int(captured)),
+        }
         return [("CUDAExecutionProvider", options), "CPUExecutionProvider"]
 
+    def empty(self, *shape: int) -> Value:
+        """Memory of its own on the device, not written yet."""
+        new = onnxruntime().OrtValue.ortvalue_from_shape_and_type
+        return new(list(shape), np.float32, self.kind, self.index)
+
     def upload(self, array: NDArray[np.float32]) -> Value:
-        """A copy on the device."""
+        """The array on the device; on the CPU the value is a view of it."""
         contiguous = np.ascontiguousarray(array, np.float32)
         return onnxruntime().OrtValue.ortvalue_from_numpy(contiguous, self.kind, self.index)
 
 
-def choose_device(wanted: str, bundle: Bundle) -> Device:
+def choose_device(
+    wanted: str, bundle: Bundle, tf32: bool = False, cuda_graphs: bool = False
+) -> Device:
     """The device of ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; one that has run a real graph.
 
     Raises:
@@ -98,7 +118,7 @@ def choose_device(wanted: str, bundle: Bundle) -> Device:
     if wanted == "cpu":
         onnxruntime()
         return Device("cpu")
-    device = Device("cuda", int(matched[1] or 0))
+    device = Device("cuda", int(matched[1] or 0), tf32, cuda_graphs)
     problem = cuda_problem(device, bundle)
     if problem is None:
         return device
@@ -133,7 +153,10 @@ def cuda_problem(device: Device, bundle: Bundle) -> str | None:
 
 
 class Graph:
-    """A graph of a bundle, opened at one size. ``run`` may be called by several threads."""
+    """A graph of a bundle, opened at one size. ``run`` may be called by several threads.
+
+    One that is ``captured`` belongs to one run: what was recorded for a slot holds addresses.
+    """
 
     def __init__(
         self,
@@ -143,14 +166,13 @@ class Graph:
         width: int,
         device: Device,
         threads: int | None = None,
+        captured: bool = False,
     ) -> None:
         self.device = device
+        self._captured = captured
         self._bundle, self._name = bundle, name
         self.outputs = list(bundle.manifest.signatures[name].outputs)
-        self._session = _open(bundle, name, height, width, device, threads)
-        self._release = onnxruntime().RunOptions()
-        arena = f"{device.kind if device.kind == 'cpu' else 'gpu'}:{device.index}"
-        self._release.add_run_config_entry("memory.enable_memory_arena_shrinkage", arena)
+        self._session = _open(bundle, name, (height, width), device, threads, captured)
         if device.kind == "cuda" and self._session.get_providers()[0] != "CUDAExecutionProvider":
             raise DeviceError(
                 "ONNX Runtime fell back to the CPU: is there an NVIDIA driver, and are the CUDA "
@@ -158,27 +180,57 @@ class Graph:
             )
 
     def run(
-        self, inputs: Mapping[str, Value], to_host: Iterable[str] = (), release: bool = False
+        self,
+        inputs: Mapping[str, Value],
+        to_host: Iterable[str] = (),
+        into: Mapping[str, Value] | None = None,
+        release: bool = False,
+        slot: int = 0,
     ) -> dict[str, Value]:
         """Outputs by name: on the device, but those in ``to_host`` on the host.
 
-        A graph keeps the memory that it took for its next run, unless it is to ``release`` it.
+        Args:
+            inputs: by name, on the device.
+            to_host: names of outputs.
+            into: outputs that are written there; the others come in new memory.
+            release: give the memory back that the graph took, instead of keeping it for the next
+                run.
+            slot: which addresses these are, from 1, where the graph is captured: all inputs and
+                all outputs must then be the same as at the first run with this number.
         """
+        into = into or {}
         with _typed_errors(self._bundle, self._name, self.device):
             binding = self._session.io_binding()
             for name, value in inputs.items():
                 binding.bind_ortvalue_input(name, value)
             for name in self.outputs:
-                if name in to_host:
+                if name in into:
+                    binding.bind_ortvalue_output(name, into[name])
+                elif name in to_host:
                     binding.bind_output(name, "cpu")
                 else:
                     binding.bind_output(name, self.device.kind, self.device.index)
-            self._session.run_with_iobinding(binding, self._release if release else None)
+            self._session.run_with_iobinding(binding, self._options(release, slot))
         return dict(zip(self.outputs, binding.get_outputs(), strict=True))
+
+    def _options(self, release: bool, slot: int) -> Any:
+        options = onnxruntime().RunOptions()
+        if release:
+            kind = "cpu" if self.device.kind == "cpu" else "gpu"
+            arena = f"{kind}:{self.device.index}"
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", arena)
+        if self._captured:
+            options.add_run_config_entry("gpu_graph_id", str(slot))
+        return options
 
 
 def _open(
-    bundle: Bundle, name: str, height: int, width: int, device: Device, threads: int | None
+    bundle: Bundle,
+    name: str,
+    size: tuple[int, int],
+    device: Device,
+    threads: int | None,
+    captured: bool,
 ) -> InferenceSession:
     module = onnxruntime()
     options = module.SessionOptions()
@@ -192,9 +244,10 @@ def _open(
     for shape in (*signature.inputs.values(), *signature.outputs.values()):
         for side in shape:
             if isinstance(side, str):
-                options.add_free_dimension_override_by_name(side, fix_side(side, height, width))
+                options.add_free_dimension_override_by_name(side, fix_side(side, *size))
     with _opening, _typed_errors(bundle, name, device):
-        session = module.InferenceSession(bundle.files[name], options, providers=device.providers)
+        providers = device.providers(captured)
+        session = module.InferenceSession(bundle.files[name], options, providers=providers)
     _trim()
     return session
 
@@ -229,15 +282,17 @@ class Graphs:
         self._open: OrderedDict[tuple[str, int, int], Graph] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, name: str, height: int, width: int, once: bool = False) -> Graph:
-        """The graph at a size; who goes on using it holds on to it. ``once``: it is not kept."""
+    def open(self, name: str, height: int, width: int, captured: bool = False) -> Graph:
+        """The graph at a size, for the caller alone."""
+        return Graph(self.bundle, name, height, width, self.device, self.threads, captured)
+
+    def get(self, name: str, height: int, width: int) -> Graph:
+        """The graph at a size, shared; who goes on using it holds on to it."""
         key = (name, height, width)
-        if once:
-            return Graph(self.bundle, *key, self.device, self.threads)
         with self._lock:
             graph = self._open.pop(key, None)
             while self._open and sum(h * w for _, h, w in (*self._open, key)) > KEPT_PIXELS:
                 self._open.popitem(last=False)
-            graph = graph or Graph(self.bundle, *key, self.device, self.threads)
+            graph = graph or self.open(*key)
             self._open[key] = graph
             return graph

@@ -16,7 +16,12 @@ from settings import IMPASTO, PYTORCH, Settings
 
 from impasto.runtime import Engine
 
-ENGINES: dict[str, dict[str, Any]] = {"as it comes": {}}
+ENGINES: dict[str, dict[str, Any]] = {
+    "as it comes": {},
+    "TF32": {"tf32": True},
+    "CUDA graphs": {"cuda_graphs": True},
+    "TF32, CUDA graphs": {"tf32": True, "cuda_graphs": True},
+}
 """Settings of Engine.load."""
 SIDES = (512, 1024)
 

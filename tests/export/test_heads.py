@@ -139,7 +139,9 @@ def test_the_gradient_of_ones_own_heads_is_torchs(
     for name, term in terms.items():
         weights = [float(entry.name == name) for entry in graphs.bundle.manifest.terms]
         objective.aim(found, weights)
-        point = objective.evaluate(graphs.device.upload(image))
+        (slot,) = objective.slots(1)
+        slot.image.update_inplace(image)
+        point = objective.evaluate(slot)
         assert point.loss == pytest.approx(term.item(), rel=1e-5), name
         (expected,) = torch.autograd.grad(term, x, retain_graph=True)
         difference = np.linalg.norm(point.gradient.numpy() - expected.numpy())

@@ -55,9 +55,15 @@ def make(graphs: Graphs) -> Make:
 def propose(optimiser: Optimiser, x: Vector, gradient: Vector, step: float = 1.0) -> Vector:
     """The next x, and the proposal taken."""
     image, slope = (upload(v) for v in (x, gradient))
-    following = optimiser.propose(image, slope, step).numpy()
+    following = proposal(optimiser, image, slope, step)
     optimiser.accept(image, slope)
-    return np.asarray(following, np.float64).ravel()
+    return following
+
+
+def proposal(optimiser: Optimiser, image: object, gradient: object, step: float) -> Vector:
+    following = Device("cpu").empty(*SHAPE)
+    optimiser.propose(image, gradient, step, into=following)
+    return np.asarray(following.numpy(), np.float64).ravel()
 
 
 def upload(vector: Vector) -> object:
@@ -303,7 +309,7 @@ def descend(optimiser: Optimiser, function: Function, x: Vector, steps: int) -> 
         step = 1.0
         while step > 1e-3:
             image, slope = upload(x), upload(gradient)
-            following = optimiser.propose(image, slope, step).numpy().astype(np.float64).ravel()
+            following = proposal(optimiser, image, slope, step)
             if function(following)[0] <= loss:
                 break
             step *= 0.3

@@ -98,7 +98,9 @@ def balanced(graphs: Graphs, pooling: str, tensor: Make) -> dict[str, float]:
 
 def evaluate(objective: Objective, image: Tensor) -> tuple[Point, Tensor]:
     """The point, and its gradient."""
-    point = objective.evaluate(CPU.upload(image))
+    (slot,) = objective.slots(1)
+    slot.image.update_inplace(image)
+    point = objective.evaluate(slot)
     return point, point.gradient.numpy().copy()
 
 

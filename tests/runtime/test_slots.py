@@ -1,0 +1,71 @@
+"""Images and gradients take turns in slots: what is still needed must not be written over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from impasto.runtime import Engine
+from impasto.runtime.image import Picture
+from impasto.runtime.objective import Whole
+from impasto.runtime.scale import Scale
+from impasto.runtime.session import Device, Graphs
+
+SIZE = (48, 64)
+MANY = 20
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine.load("vgg19", device="cpu")
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_with_few_slots_the_path_is_that_of_one_for_every_image(
+    engine: Engine, photo: Any, optimizer: str
+) -> None:
+    pictures: tuple[Picture, Picture] = photo("chelsea", *SIZE), photo("coffee", *SIZE)
+    graphs: Graphs = engine._graphs
+    found = []
+    for slots in (None, MANY):
+        plan = engine.start(*pictures, size=64, iterations=12, optimizer=optimizer).plan
+        scale = Scale(graphs, plan, plan.stages[0])
+        if slots:
+            scale._slots = Whole(graphs, "avg", SIZE).slots(slots)
+        path = [(point.loss, point.image.numpy().copy()) for point in scale.descend(pictures[0])]
+        best = scale.best.image.numpy()
+        np.testing.assert_array_equal(best, min(path, key=lambda step: step[0])[1])
+        found.append(path)
+    for (few, one), (many, other) in zip(*found, strict=True):
+        assert few == many
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_slot_keeps_its_addresses_and_its_gradient(engine: Engine, photo: Any) -> None:
+    objective = Whole(engine._graphs, "avg", SIZE)
+    objective.aim({}, [1.0] * len(engine.manifest.terms))
+    slots = objective.slots(2)
+    before = [(slot.image.data_ptr(), slot.gradient.data_ptr()) for slot in slots]
+    for slot, name in zip(slots, ("chelsea", "coffee"), strict=True):
+        slot.image.update_inplace(np.ascontiguousarray(photo(name, *SIZE).transpose(2, 0, 1)[None]))
+        objective.evaluate(slot)
+    first = slots[0].gradient.numpy().copy()
+    slots[0].gradient.update_inplace(np.zeros_like(first))
+    objective.evaluate(slots[0])
+    np.testing.assert_array_equal(slots[0].gradient.numpy(), first)
+    assert not np.array_equal(slots[1].gradient.numpy(), first)
+    assert before == [(slot.image.data_ptr(), slot.gradient.data_ptr()) for slot in slots]
+
+
+def test_tf32_and_cuda_graphs_are_asked_of_cuda_alone() -> None:
+    exact, fast = Device("cuda"), Device("cuda", 1, tf32=True, cuda_graphs=True)
+    (name, options), fallback = fast.providers(captured=fast.captures)
+    assert (name, fallback) == ("CUDAExecutionProvider", "CPUExecutionProvider")
+    assert options["use_tf32"] == options["enable_cuda_graph"] == options["device_id"] == "1"
+    options = exact.providers(captured=exact.captures)[0][1]
+    assert options["use_tf32"] == options["enable_cuda_graph"] == options["device_id"] == "0"
+    cpu = Device("cpu", tf32=True, cuda_graphs=True)
+    assert not cpu.captures
+    assert cpu.providers(captured=True) == ["CPUExecutionProvider"]
