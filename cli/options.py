@@ -42,7 +42,7 @@ class Costs:
     quality: Annotated[
         Text, option("draft|normal|high", "0.4, 1 or 3 times the preset's iterations.")
     ] = None
-    iterations: Annotated[Whole, option("N", "Iterations at every scale.", int)] = None
+    iterations: Annotated[Whole, option("N", "Iterations at the finest scale.", int)] = None
     optimizer: Annotated[Text, option("lbfgs|adam", "What moves the pixels.")] = None
     memory: Annotated[
         Text, option("2GB", "What the program may take; default: most of what is free.")

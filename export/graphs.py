@@ -116,6 +116,7 @@ def add_optimisers(draft: Draft, history_size: int) -> Optimisers:
         "previous_gradient": image,
         "step": one,
         "pyramid": (PYRAMID_LEVELS,),
+        "colour": one,
         "gamma": one,
         **{f"s_{i}": image for i in older},
         **{f"y_{i}": image for i in older},

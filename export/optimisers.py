@@ -46,14 +46,15 @@ class LBFGS(nn.Module):
     """Projected, preconditioned L-BFGS: Nocedal & Wright, algorithm 7.4.
 
     Pixels at a bound whose gradient points outward are held for the step. The initial inverse
-    Hessian is gamma P: P, a pyramid, favours low spatial frequencies (weights of zero make it the
-    identity), and gamma = s.y / y.Py. A pair with no positive curvature has rho = 0: no effect.
+    Hessian is gamma P: P favours low spatial frequencies and brightness, which change most between
+    a photograph and its painting, and gamma = s.y / y.Py. A pair with no positive curvature has
+    rho = 0: no effect.
     """
 
     def __init__(self, history_size: int) -> None:
         super().__init__()
         self.older = history_size - 1
-        self.pyramid = Pyramid()
+        self.precondition = Preconditioner()
 
     def forward(
         self,
@@ -63,6 +64,7 @@ class LBFGS(nn.Module):
         previous_gradient: torch.Tensor,
         step: torch.Tensor,
         pyramid: torch.Tensor,
+        colour: torch.Tensor,
         gamma: torch.Tensor,
         *pairs: torch.Tensor,
     ) -> tuple[torch.Tensor, ...]:
@@ -70,13 +72,14 @@ class LBFGS(nn.Module):
 
         ``pairs`` are the older s (newest first), then their y, then their rho. step, gamma, rho
         and slope (gradient times direction) are (1,), gamma 0 before the first pair;
-        ``pyramid`` is (PYRAMID_LEVELS,); the rest is image-shaped.
+        ``pyramid`` is (PYRAMID_LEVELS,) and ``colour`` (1,), see Preconditioner; the rest is
+        image-shaped.
         """
         s, y = image - previous_image, gradient - previous_gradient
         curvature = _dot(s, y)
         kept = curvature > CURVATURE * _dot(y, y)
         rho = torch.where(kept, 1 / torch.where(kept, curvature, 1.0), 0.0)
-        weighed = _dot(y, self.pyramid(y, pyramid))
+        weighed = _dot(y, self.precondition(y, pyramid, colour))
         gamma = torch.where(kept, curvature / torch.where(kept, weighed, 1.0), gamma)
 
         n = self.older
@@ -84,7 +87,7 @@ class LBFGS(nn.Module):
         held = ((image <= 0) & (gradient > 0)) | ((image >= 1) & (gradient < 0))
         free = 1.0 - held.to(image.dtype)
         inverse = self.inverse(
-            gradient * free, all_s, all_y, [rho, *pairs[2 * n :]], pyramid, gamma
+            gradient * free, all_s, all_y, [rho, *pairs[2 * n :]], (pyramid, colour), gamma
         )
         direction = -free * inverse
         return (
@@ -102,7 +105,7 @@ class LBFGS(nn.Module):
         s: list[torch.Tensor],
         y: list[torch.Tensor],
         rho: list[torch.Tensor],
-        pyramid: torch.Tensor,
+        weights: tuple[torch.Tensor, torch.Tensor],
         gamma: torch.Tensor,
     ) -> torch.Tensor:
         """The inverse Hessian's product with q: the two-loop recursion, newest pair first."""
@@ -110,7 +113,7 @@ class LBFGS(nn.Module):
         for i in range(len(s)):
             alphas.append(rho[i] * _dot(s[i], q))
             q = q - alphas[i] * y[i]
-        q = self.pyramid(q, pyramid)
+        q = self.precondition(q, *weights)
         largest = q.abs().amax((1, 2, 3)).clamp(min=1e-30)
         r = torch.where(gamma > 0, gamma, FIRST_STEP / largest) * q
         for i in reversed(range(len(s))):
@@ -118,21 +121,26 @@ class LBFGS(nn.Module):
         return r
 
 
-class Pyramid(nn.Module):
-    """P v = v + sum_k w_k 4^k D_k^T D_k v: symmetric, positive definite.
+class Preconditioner(nn.Module):
+    """P v = M (v + sum_k w_k 4^k D_k^T D_k v): symmetric, positive definite.
 
     D blurs with (1, 3, 3, 1) / 8 each way and halves: the mean over 2x2 of a blur with
     (1, 2, 1) / 4. Its transpose, times 4, doubles and blurs. D_k is D applied k times.
+    M leaves the mean of a pixel's channels as it is, and weighs what they differ from it.
     """
 
-    def forward(self, v: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        """The product with (N, C, H, W) v, sides multiples of 2^PYRAMID_LEVELS."""
+    def forward(self, v: torch.Tensor, pyramid: torch.Tensor, colour: torch.Tensor) -> torch.Tensor:
+        """The product with (N, C, H, W) v, sides multiples of 2^PYRAMID_LEVELS.
+
+        ``pyramid`` are the weights w_k, finest first; ``colour`` is M's. Zeros and 1: P v = v.
+        """
+        v = colour * v + (1 - colour) * v.mean(1, keepdim=True)
         levels = [v]
         for _ in range(PYRAMID_LEVELS):
             levels.append(F.avg_pool2d(self.blur(levels[-1]), 2))
-        total = levels[-1] * weights[-1]
+        total = levels[-1] * pyramid[-1]
         for k in range(PYRAMID_LEVELS - 1, -1, -1):
-            weight = weights[k - 1] if k else 1.0
+            weight = pyramid[k - 1] if k else 1.0
             doubled = F.interpolate(total, scale_factor=2.0, mode="nearest")
             total = levels[k] * weight + self.blur(doubled)
         return total

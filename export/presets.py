@@ -6,18 +6,17 @@ import dataclasses
 
 from impasto.runtime.manifest import Preset
 
-PYRAMID = (2.0, 4.0, 8.0, 16.0)
-
 GATYS2016 = Preset(
     about="Gatys, Ecker & Bethge 2016: the paper's layers and pooling, content : style 1e-3",
     pooling="avg",
     weights={"content": 1.0, "style": 1000.0, "tv": 0.0},
     optimizer="lbfgs",
     rate=0.02,
-    pyramid=PYRAMID,
+    pyramid=(3.0, 9.0, 27.0, 81.0),
+    colour=0.35,
     size=512,
-    coarsest=400,
-    iterations=(80, 40, 20, 10),
+    coarsest=64,
+    iterations=(40, 40, 40, 50, 25, 12, 8),
 )
 
 NEURAL_STYLE = dataclasses.replace(

@@ -100,7 +100,7 @@ def check_values(manifest: Manifest, source: Path) -> None:
         counts = (len(preset.iterations), *preset.iterations, preset.size, preset.coarsest)
         if min(counts) < 1:
             raise BundleError(f"{source}: preset {name}: iterations and sizes must be 1 or more")
-        if min(preset.rate, *preset.pyramid, *preset.weights.values()) < 0:
+        if min(preset.rate, preset.colour, *preset.pyramid, *preset.weights.values()) < 0:
             raise BundleError(f"{source}: preset {name}: rate and weights must be 0 or more")
     if min(manifest.alignment, manifest.optimisers.history_size) < 1:
         raise BundleError(f"{source}: alignment and history_size must be 1 or more")

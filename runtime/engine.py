@@ -103,7 +103,8 @@ class Engine:
             size: long side of the result in pixels; None: the preset's, or 512.
             preset: a name in ``manifest.presets``; None: the first.
             pooling: ``avg`` or ``max``, as the bundle has them; None: the preset's.
-            iterations: at every scale; None: the preset's, times what the quality says.
+            iterations: at the finest scale, and the most at a coarser one; None: the preset's,
+                times what the quality says.
             quality: ``draft`` (0.4 times the iterations), ``normal`` or ``high`` (3 times).
             optimizer: ``lbfgs`` or ``adam``; None: the preset's.
             weights: of heads (``style``) or single terms (``style.conv1_1``), over the preset's.
@@ -145,7 +146,7 @@ class Engine:
             seed=seed,
             preset=chosen,
             weights=self._weights(chosen, weights or {}, content is not None, bool(styles)),
-            stages=make_stages(self.manifest, chosen, source, side, budget(memory)),
+            stages=make_stages(self.manifest, chosen, source, side, budget(memory), iterations),
         )
         return Run(self._graphs, plan)
 
@@ -234,7 +235,7 @@ class Engine:
 
 
 def _iterations(preset: Preset, wanted: int | None, quality: str | None) -> tuple[int, ...]:
-    """Of every scale, as in Preset."""
+    """Of every scale, as in Preset, where a number is not given."""
     if wanted is not None and wanted < 1:
         raise SettingError(f"iterations must be at least 1, not {wanted}")
     if quality is not None and quality not in QUALITIES:
@@ -242,7 +243,7 @@ def _iterations(preset: Preset, wanted: int | None, quality: str | None) -> tupl
     if wanted is not None and quality is not None:
         raise SettingError("give a quality or a number of iterations, not both")
     factor = QUALITIES[quality or "normal"]
-    return (wanted,) if wanted else tuple(math.ceil(factor * n) for n in preset.iterations)
+    return tuple(math.ceil(factor * n) for n in preset.iterations)
 
 
 def _weight(term: Term, wanted: Mapping[str, float], preset: Preset) -> float:

@@ -81,12 +81,17 @@ def read_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.fl
 
 def resize(picture: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
     """Resample ``picture`` to (height, width, 3) with an antialiased Lanczos filter, in [0, 1]."""
+    return resample(picture, height, width).clip(0, 1)
+
+
+def resample(values: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """As ``resize``, of values that have no range."""
     channels = [
-        Image.fromarray(np.ascontiguousarray(picture[:, :, channel], np.float32))
+        Image.fromarray(np.ascontiguousarray(values[:, :, channel], np.float32))
         for channel in range(3)
     ]
     resized = [channel.resize((width, height), Image.Resampling.LANCZOS) for channel in channels]
-    return np.stack([np.asarray(channel) for channel in resized], axis=2).clip(0, 1)
+    return np.stack([np.asarray(channel) for channel in resized], axis=2)
 
 
 def scaled_size(height: int, width: int, long_side: int) -> tuple[int, int]:

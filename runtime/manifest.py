@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from .errors import BundleError
 
-SCHEMA = 2
+SCHEMA = 3
 FILE_NAME = "manifest.json"
 WEIGHTS = "weights.bin"
 """The one file of external data that the graphs share."""
@@ -71,6 +71,8 @@ class Preset:
     """Adam's step, in units of the picture's range [0, 1]."""
     pyramid: tuple[float, ...]
     """L-BFGS' preconditioner: weight of each level, finest first; zeros are none."""
+    colour: float
+    """L-BFGS' preconditioner: weight of colours beside brightness; 1 is none."""
     size: int
     """Long side of the result, in pixels, unless the user gives one."""
     coarsest: int

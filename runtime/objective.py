@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .manifest import Term, fix
+from .scratch import Scratch
 from .session import Graph, Graphs, Value
 from .tiles import Tile, cut, tile_shape
 
@@ -140,7 +141,7 @@ class Whole(Objective):
 
 
 class Tiled(Objective):
-    """Two passes over windows of one shape."""
+    """Two passes over windows of one shape. The content features are in a temporary file."""
 
     def __init__(
         self, graphs: Graphs, pooling: str, size: tuple[int, int], shape: tuple[int, int]
@@ -150,6 +151,7 @@ class Tiled(Objective):
         self._tiles = cut(*size, shape, manifest.margin, manifest.alignment)
         self._strides = {term.name: self._stride(term) for term in self._terms("content")}
         self._shape = shape
+        self._scratches: list[Scratch] = []
 
     @cached_property
     def _statistics(self) -> Graph:
@@ -166,13 +168,19 @@ class Tiled(Objective):
     def contents(self, image: Tensor) -> Targets:
         """See Objective."""
         graph = self._graphs.open(self._files.describe, *self._shape)
-        found = self._complete({}, "content")
+        scratches = {
+            term.name: Scratch(fix(term.shape or (), *self._size))
+            for term in self._terms("content")
+        }
+        self._scratches = list(scratches.values())
         for tile in self._tiles:
             part = {"image": self._graphs.device.upload(tile.crop(image))}
-            described = graph.run(part, to_host=found)
-            for name, whole in found.items():
-                tile.paste_own(described[name].numpy(), whole, self._strides[name])
-        return found
+            described = graph.run(part, to_host=scratches)
+            for name, scratch in scratches.items():
+                features = described[name].numpy()
+                tile.paste_own(features, scratch.array, self._strides[name])
+                scratch.leave()
+        return {name: scratch.array for name, scratch in scratches.items()}
 
     def styles(self, image: Tensor) -> Targets:
         """See Objective."""
@@ -237,6 +245,8 @@ class Tiled(Objective):
             name: upload(tile.crop(whole, self._strides[name]))
             for name, whole in self._contents.items()
         }
+        for scratch in self._scratches:
+            scratch.leave()
         return {"image": upload(tile.crop(image)), "mask": upload(tile.mask()), **contents}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,9 @@ import numpy as np
 from .manifest import Preset
 from .plan import Stage
 from .session import Device, Graphs, Value
+
+PART = 2_000_000
+"""Pixels. What a graph needs beyond its outputs is that of a part."""
 
 
 class Optimiser(ABC):
@@ -35,35 +39,67 @@ class Optimiser(ABC):
 
 
 class Adam(Optimiser):
-    """First moments, second moments and a count."""
+    """First moments, second moments and a count. On the CPU large images are done part by part."""
 
     tolerance = 10.0  # it may climb: a step does not depend on the loss
     points = 1
 
     def __init__(self, graphs: Graphs, preset: Preset, height: int, width: int) -> None:
-        self._graph = graphs.get(graphs.bundle.manifest.optimisers.adam, height, width)
         self._device = graphs.device
+        rows = _rows(graphs, height, width) if self._device.kind == "cpu" else height
+        self._graph = graphs.get(graphs.bundle.manifest.optimisers.adam, rows, width)
+        self._shape = (height // rows, 1, 3, rows, width)
         self._rate = preset.rate
-        blank = _zeros(self._device, 1, 3, height, width)
-        self._fresh = {"count": _zeros(self._device, 1), "mean": blank, "square": blank}
-        self._state = self._fresh
-        self._proposal: dict[str, Value] = {}
+        self._count = self._next_count = 0.0
+        self._moments, self._next_moments = (
+            {name: _zeros(self._device, 1, 3, height, width) for name in ("mean", "square")}
+            for _ in range(2)
+        )
 
     def propose(self, image: Value, gradient: Value, step: float, into: Value) -> None:
         """See Optimiser."""
-        rate = self._device.upload(np.array([step * self._rate], np.float32))
-        inputs = {"image": image, "gradient": gradient, "rate": rate, **self._state}
-        self._proposal = self._graph.run(inputs, into={"next_image": into})
+        scalars = {
+            "rate": self._device.upload(np.array([step * self._rate], np.float32)),
+            "count": self._device.upload(np.array([self._count], np.float32)),
+        }
+        outputs = {f"next_{name}": value for name, value in self._next_moments.items()}
+        images = {"image": image, "gradient": gradient, **self._moments}
+        for part in range(self._shape[0]):
+            found = self._graph.run(
+                {**scalars, **self._part(images, part)},
+                to_host=("next_count",),
+                into=self._part({"next_image": into, **outputs}, part),
+            )
+        self._next_count = float(found["next_count"].numpy()[0])
+
+    def _part(self, images: Mapping[str, Value], part: int) -> dict[str, Value]:
+        """Views of as many pixels of each. Adam does not ask where a pixel is."""
+        if self._shape[0] == 1:
+            return dict(images)
+        return {
+            name: self._device.upload(value.numpy().reshape(self._shape)[part])
+            for name, value in images.items()
+        }
 
     def accept(self, image: Value, gradient: Value) -> None:
         """See Optimiser."""
-        self._state = {name: self._proposal[f"next_{name}"] for name in self._state}
+        self._count = self._next_count
+        self._moments, self._next_moments = self._next_moments, self._moments
 
     def restart(self) -> bool:
         """See Optimiser."""
-        had = self._state is not self._fresh
-        self._state = self._fresh
+        had = self._count > 0
+        self._count = 0.0
+        for value in self._moments.values():
+            value.update_inplace(np.zeros(value.shape(), np.float32))
         return had
+
+
+def _rows(graphs: Graphs, height: int, width: int) -> int:
+    """Of equal parts of an image, each of at most PART pixels if that can be."""
+    unit = graphs.bundle.manifest.alignment
+    counts = [n for n in range(1, height // unit + 1) if height // unit % n == 0]
+    return height // next((n for n in counts if height * width <= n * PART), counts[-1])
 
 
 @dataclass(frozen=True)
@@ -89,7 +125,10 @@ class LBFGS(Optimiser):
         self._older = optimisers.history_size - 1
         self._kept = min(history, optimisers.history_size) - 1
         self._device = graphs.device
-        self._pyramid = self._device.upload(np.array(preset.pyramid, np.float32))
+        self._weights = {
+            "pyramid": self._device.upload(np.array(preset.pyramid, np.float32)),
+            "colour": self._device.upload(np.array([preset.colour], np.float32)),
+        }
         blank, zero = _zeros(self._device, 1, 3, height, width), _zeros(self._device, 1)
         self._no_pair = (blank, blank, zero)
         self._fresh = _Memory((), zero, None)
@@ -106,7 +145,7 @@ class LBFGS(Optimiser):
             "previous_image": previous_image,
             "previous_gradient": previous_gradient,
             "step": self._device.upload(np.array([step], np.float32)),
-            "pyramid": self._pyramid,
+            **self._weights,
             "gamma": memory.gamma,
         }
         missing = self._older - len(memory.pairs)

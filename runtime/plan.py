@@ -18,10 +18,10 @@ Size = tuple[int, int]
 
 IMAGE = 3 * 4
 """Bytes of a pixel of an image, a gradient or one of a pair of L-BFGS."""
-ADAM_IMAGES = 11
-"""Images that live at once: image, gradient and moments, before and after, and the best so far."""
-LBFGS_IMAGES = 12
-"""The same for L-BFGS; two more for every pair."""
+ADAM_IMAGES = 10
+"""Images that live at once: three slots' images and gradients, and the moments before and after."""
+LBFGS_IMAGES = 14
+"""Four slots, a new pair, and what its graph needs; two more for every pair that is kept."""
 ARENA = 1.35
 """What ONNX Runtime takes, in units of what lives at once."""
 WHOLE_GRAPHS, TILE_GRAPHS = 170_000_000, 350_000_000
@@ -64,7 +64,12 @@ class Plan:
 
 
 def make_stages(
-    manifest: Manifest, preset: Preset, source: Size, size: int, budget: int
+    manifest: Manifest,
+    preset: Preset,
+    source: Size,
+    size: int,
+    budget: int,
+    iterations: int | None = None,
 ) -> list[Stage]:
     """The scales up to ``size`` pixels on the long side, each to fit into ``budget`` bytes.
 
@@ -76,8 +81,10 @@ def make_stages(
         sides.append(sides[-1] // 2)
     stages = []
     for scale, side in enumerate(reversed(sides)):
-        iterations = preset.iterations[min(scale, len(preset.iterations) - 1)]
-        stages.append(_fit(manifest, preset, scaled_size(*source, side), iterations, budget))
+        count = preset.iterations[min(scale, len(preset.iterations) - 1)]
+        if iterations is not None:
+            count = iterations if side == size else min(count, iterations)
+        stages.append(_fit(manifest, preset, scaled_size(*source, side), count, budget))
     return stages
 
 
@@ -113,10 +120,11 @@ def _ways(
 
     def way(optimizer: OptimiserName, history: int, tile_pixels: int | None) -> Stage:
         images = 2 * history + LBFGS_IMAGES if optimizer == "lbfgs" else ADAM_IMAGES
-        state = pixels * (images * IMAGE + 4 * _content(manifest))
+        state = pixels * images * IMAGE
         known = replace(blank, optimizer=optimizer, history=history)
         if tile_pixels is None:
-            return replace(known, memory=round(WHOLE_GRAPHS + state + pixels * whole))
+            content = 4 * pixels * _content(manifest)  # in tiles it is in a file
+            return replace(known, memory=round(WHOLE_GRAPHS + state + content + pixels * whole))
         state += TILE_GRAPHS
         room = max(tile_pixels, min(pixels // 2, round((budget - state) / tile)))
         shape = tile_shape(padded[0], padded[1], room, manifest.margin, manifest.alignment)

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from .estimate import AROUND, expected_memory, expected_seconds
-from .image import Picture, from_tensor, resize, write_image
+from .image import Picture, from_tensor, resample, resize, write_image
 from .objective import Point
 from .plan import Plan
 from .scale import Scale
@@ -162,12 +162,21 @@ class Run:
     def _paint(self) -> Iterator[Step]:
         done = 0.0
         for scale, stage in enumerate(self.plan.stages):
-            self._picture = (
-                resize(self._image(), *stage.size) if scale else self._start(*stage.size)
-            )
+            self._picture = self._first_image(scale)
             self._best = None
             yield from self._descend(scale, done)
             done += stage.iterations * stage.work
+
+    def _first_image(self, scale: int) -> Picture:
+        """The coarser scale's result, or what it changed in a picture: so that stays as fine."""
+        size = self.plan.stages[scale].size
+        if scale and _is_noise(self.plan.init):
+            return resize(self._image(), *size)
+        start = self._start(*size)
+        if scale:
+            change = self._image() - self._start(*self.plan.stages[scale - 1].size)
+            start += resample(change, *size)
+        return start.clip(0, 1, out=start)
 
     def _descend(self, scale: int, done: float) -> Iterator[Step]:
         """A scale's iterations. What they hold on the device goes when they end."""
@@ -207,12 +216,16 @@ class Run:
 
     def _start(self, height: int, width: int) -> Picture:
         init = self.plan.init
-        if isinstance(init, str) and init == "noise":
+        if _is_noise(init):
             noise = np.random.default_rng(self.plan.seed)
             return noise.random((height, width, 3), np.float32)
         source = self.plan.content if isinstance(init, str) else init
         assert source is not None
         return resize(source, height, width)
+
+
+def _is_noise(init: Picture | str) -> bool:
+    return isinstance(init, str) and init == "noise"
 
 
 def _work(plan: Plan) -> float:

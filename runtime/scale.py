@@ -47,6 +47,7 @@ class Scale:
         self.best = point = self._objective.evaluate(first)
         if not math.isfinite(point.loss):
             raise DivergenceError(f"the first image's loss is {point.loss}", picture)
+        del picture  # a huge one is worth a tenth of the memory
         yield point
         idle, restarted = 0, False
         for _ in range(self._stage.iterations):

@@ -6,13 +6,13 @@ import ctypes
 import os
 import re
 import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 Value = Any
 """An onnxruntime.OrtValue: float32, on the device."""
 
-KEPT_PIXELS = 600_000
-"""Graphs stay open after their last use while they have no more than this in all."""
 _opening = threading.Lock()  # opening sessions at the same time is reported to race
 
 
@@ -275,11 +273,11 @@ def _typed_errors(bundle: Bundle, name: str, device: Device) -> Iterator[None]:
 
 
 class Graphs:
-    """The graphs of a bundle on a device, the last few kept open. Safe between threads."""
+    """The graphs of a bundle on a device. Safe between threads."""
 
     def __init__(self, bundle: Bundle, device: Device, threads: int | None) -> None:
         self.bundle, self.device, self.threads = bundle, device, threads
-        self._open: OrderedDict[tuple[str, int, int], Graph] = OrderedDict()
+        self._shared: WeakValueDictionary[tuple[str, int, int], Graph] = WeakValueDictionary()
         self._lock = threading.Lock()
 
     def open(self, name: str, height: int, width: int, captured: bool = False) -> Graph:
@@ -287,12 +285,10 @@ class Graphs:
         return Graph(self.bundle, name, height, width, self.device, self.threads, captured)
 
     def get(self, name: str, height: int, width: int) -> Graph:
-        """The graph at a size, shared; who goes on using it holds on to it."""
+        """The graph at a size, shared by all who hold it at the time; it closes with the last."""
         key = (name, height, width)
         with self._lock:
-            graph = self._open.pop(key, None)
-            while self._open and sum(h * w for _, h, w in (*self._open, key)) > KEPT_PIXELS:
-                self._open.popitem(last=False)
-            graph = graph or self.open(*key)
-            self._open[key] = graph
+            graph = self._shared.get(key)
+            if graph is None:
+                graph = self._shared[key] = self.open(*key)
             return graph

@@ -173,7 +173,7 @@ def test_whatever_is_said_is_one_line(capsys: pytest.CaptureFixture[str]) -> Non
 def test_quality_and_memory(impasto: Program, photo: Path, painting: Path) -> None:
     command = ("stylize", photo, "--style", painting, "-o", "out.png", "--size", 48, "--json")
     done = impasto(*command, "--quality", "draft")
-    assert len(done.stdout.splitlines()) - 2 == 32  # 0.4 times 80
+    assert len(done.stdout.splitlines()) - 2 == 16  # 0.4 times 40
     done = impasto(*command, "--quality", "better", "--overwrite")
     assert done.returncode == 2
     assert "no quality 'better': there are draft, normal, high" in done.stderr

@@ -140,7 +140,8 @@ def test_an_estimate(impasto: Program, photo: Path) -> None:
     done = impasto(*command, "--memory", "800MB", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
-    [scale] = found["scales"]
+    *coarser, scale = found["scales"]
+    assert [whole["size"] for whole in coarser] == [[80, 53], [160, 107], [320, 213]]
     assert scale["size"] == [640, 426]
     assert scale["iterations"] == 5
     assert scale["tile_pixels"] < 640 * 426

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from impasto.export.optimisers import FIRST_STEP, PYRAMID_LEVELS, Pyramid
+from impasto.export.optimisers import FIRST_STEP, PYRAMID_LEVELS, Preconditioner
 from impasto.runtime.bundle import Bundle
 from impasto.runtime.manifest import OptimiserName, fix
 from impasto.runtime.optimiser import LBFGS, Adam, Optimiser
@@ -43,8 +43,13 @@ def make(graphs: Graphs) -> Make:
     preset = graphs.bundle.manifest.presets["gatys2016"]
     usual = graphs.bundle.manifest.optimisers.history_size
 
-    def at(name: OptimiserName, pyramid: Weights = NONE, history: int = usual) -> Optimiser:
-        chosen = dataclasses.replace(preset, pyramid=pyramid, rate=RATE)
+    def at(
+        name: OptimiserName,
+        pyramid: Weights = NONE,
+        history: int = usual,
+        colour: float = 1.0,
+    ) -> Optimiser:
+        chosen = dataclasses.replace(preset, pyramid=pyramid, colour=colour, rate=RATE)
         if name == "adam":
             return Adam(graphs, chosen, SIDE, SIDE)
         return LBFGS(graphs, chosen, history, SIDE, SIDE)
@@ -143,9 +148,10 @@ def dense_pyramid(weights: Weights) -> Vector:
 
 
 def pyramid(vectors: Vector, weights: Weights) -> Vector:
-    """The export's P applied to (N, 256) planes."""
-    planes = torch.from_numpy(vectors.reshape(1, -1, SIDE, SIDE))
-    product = Pyramid().double()(planes, torch.tensor(weights, dtype=torch.float64))
+    """The export's P without colour, applied to (N, 256) planes."""
+    planes = torch.from_numpy(vectors.reshape(-1, 1, SIDE, SIDE))
+    one = torch.ones(1, dtype=torch.float64)
+    product = Preconditioner()(planes, torch.tensor(weights, dtype=torch.float64), one)
     return np.asarray(product.reshape(len(vectors), -1).numpy())
 
 
@@ -164,8 +170,9 @@ def test_the_pyramid_is_its_definition(weights: Weights) -> None:
 class DenseBFGS:
     """H+ = V^T H V + rho s s^T, V = 1 - rho y s^T, from H0 = gamma P, over the last pairs."""
 
-    def __init__(self, weights: Weights, history_size: int) -> None:
-        self.p = np.kron(np.eye(3), dense_pyramid(weights))
+    def __init__(self, weights: Weights, history_size: int, colour: float = 1.0) -> None:
+        mean = np.full((3, 3), 1 / 3)
+        self.p = np.kron(mean + colour * (np.eye(3) - mean), dense_pyramid(weights))
         self.pairs: list[tuple[Vector, Vector]] = []
         self.history_size = history_size
         self.previous: tuple[Vector, Vector] | None = None
@@ -193,10 +200,16 @@ class DenseBFGS:
         return np.asarray(h @ gradient)
 
 
-@pytest.mark.parametrize(("weights", "history_size"), [(USUAL, 10), (NONE, 10), (USUAL, 4)])
-def test_lbfgs_is_a_dense_inverse_hessian(make: Make, weights: Weights, history_size: int) -> None:
+@pytest.mark.parametrize(
+    ("weights", "history_size", "colour"),
+    [(USUAL, 10, 0.3), (NONE, 10, 1.0), (NONE, 10, 0.2), (USUAL, 4, 1.0)],
+)
+def test_lbfgs_is_a_dense_inverse_hessian(
+    make: Make, weights: Weights, history_size: int, colour: float
+) -> None:
     """Also with pixels at their bounds, and when the oldest pair has gone."""
-    optimiser, dense = make("lbfgs", weights, history_size), DenseBFGS(weights, history_size)
+    optimiser = make("lbfgs", weights, history_size, colour)
+    dense = DenseBFGS(weights, history_size, colour)
     function = quadratic(2, -0.5, 1.5)
     x = np.random.default_rng(2).choice([0.0, 0.25, 0.75, 1.0], SIZE).astype(np.float64)
     for _ in range(history_size + 3):

@@ -18,7 +18,7 @@ from onnx import helper
 
 from impasto.runtime.bundle import Bundle, check_graph, check_names, check_values
 from impasto.runtime.errors import BundleError
-from impasto.runtime.manifest import Manifest
+from impasto.runtime.manifest import SCHEMA, Manifest
 
 SHIPPED = Path(str(resources.files("impasto.models") / "vgg19"))
 TEXT = (SHIPPED / "manifest.json").read_text(encoding="utf-8")
@@ -193,7 +193,7 @@ def test_empty_parts(folder: Path, part: str) -> None:
 # The manifest
 
 
-@pytest.mark.parametrize("schema", [0, 1, 3, "2", None, True, 1.5, [[]]])
+@pytest.mark.parametrize("schema", [0, SCHEMA - 1, SCHEMA + 1, str(SCHEMA), None, True, 1.5, [[]]])
 def test_another_schema(folder: Path, schema: object) -> None:
     edit(folder, lambda raw: raw.update(schema=schema))
     assert "schema" in refusal(folder)
@@ -210,11 +210,11 @@ def test_another_schema(folder: Path, schema: object) -> None:
         "\0",
         TEXT[:-10],
         TEXT + TEXT,
-        TEXT.replace('"schema": 2', '"schema": 2, "schema": 2'),
+        TEXT.replace('"schema": ', f'"schema": {SCHEMA}, "schema": '),
         TEXT.replace('"size": 512', '"size": ' + 5000 * "1"),
         *(depth * "[" for depth in (10, 10**5)),
         *(TEXT.replace('"vgg19"', depth * "[" + depth * "]") for depth in (10, 990, 2000, 10**5)),
-        *(TEXT.replace(": 2,", ": " + depth * "[" + depth * "]", 1) for depth in (10, 990)),
+        *(TEXT.replace(f": {SCHEMA},", ": " + depth * "[" + depth * "]", 1) for depth in (10, 990)),
         TEXT.replace("vgg19", "\udcff"),
         2 * (1 << 20) * " ",
     ],
@@ -249,6 +249,7 @@ def test_what_is_no_manifest(folder: Path, text: str) -> None:
         lambda raw: raw["presets"]["gatys2016"].update(iterations=[60, 0]),
         lambda raw: raw["presets"]["gatys2016"].update(coarsest=0),
         lambda raw: raw["presets"]["gatys2016"].update(pyramid=[1.0, 2.0]),
+        lambda raw: raw["presets"]["gatys2016"].update(colour=-0.1),
         lambda raw: raw["presets"]["gatys2016"]["weights"].update(style=-1),
         lambda raw: raw.update(alignment=0),
         lambda raw: raw["optimisers"].update(history_size=0),

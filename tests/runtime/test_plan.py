@@ -128,6 +128,14 @@ def test_adam_is_kept_where_it_is_the_presets(manifest: Manifest, preset: Preset
         assert (stage.optimizer, stage.history) == ("adam", 0)
 
 
+@pytest.mark.parametrize(("wanted", "expected"), [(60, [60, 40, 60]), (5, [5, 5, 5])])
+def test_a_number_of_iterations_is_that_of_the_finest_scale(
+    manifest: Manifest, preset: Preset, wanted: int, expected: list[int]
+) -> None:
+    stages = make_stages(manifest, preset, SQUARE, 1600, 10**15, wanted)
+    assert [stage.iterations for stage in stages] == expected
+
+
 def test_what_does_not_fit_is_refused_with_the_need_and_the_mend(
     manifest: Manifest, preset: Preset
 ) -> None:

@@ -1,0 +1,49 @@
+"""Arrays in a temporary file: what a huge picture needs once in an evaluation."""
+
+from __future__ import annotations
+
+import math
+import mmap
+import os
+import tempfile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import SettingError
+from .memory import show
+
+
+class Scratch:
+    """A float32 array of zeros in a file that is gone with it."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        size = max(4 * math.prod(shape), 1)
+        with tempfile.TemporaryFile() as file:
+            try:
+                _reserve(file.fileno(), size)
+            except OSError as error:
+                raise SettingError(
+                    f"{tempfile.gettempdir()} has no room for {show(size)} of content features "
+                    f"({error.strerror}): set TMPDIR to a folder that has"
+                ) from None
+            self._map = mmap.mmap(file.fileno(), size)
+        self.array: NDArray[np.float32] = np.frombuffer(self._map, np.float32, math.prod(shape))
+        self.array = self.array.reshape(shape)
+
+    def leave(self) -> None:
+        """The pages that were touched are the file's alone again."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """Room for all of it: a map of a file with holes would end the process where the disk is full.
+
+    Raises:
+        OSError: there is none.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+    else:
+        os.truncate(descriptor, size)

@@ -1,0 +1,45 @@
+"""Arrays in a temporary file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from impasto.runtime import SettingError
+from impasto.runtime.scratch import Scratch
+
+
+def test_it_begins_with_zeros_and_keeps_what_is_written() -> None:
+    scratch = Scratch((3, 5, 7))
+    assert not scratch.array.any()
+    expected = np.random.default_rng(0).random((3, 5, 7), np.float32)
+    scratch.array[:] = expected
+    scratch.leave()
+    np.testing.assert_array_equal(scratch.array, expected)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="what is resident is Linux' matter")
+def test_what_was_left_is_not_resident() -> None:
+    scratch = Scratch((64, 1024, 1024))
+    process = psutil.Process()
+    before = process.memory_info().rss
+    scratch.array[:] = 1
+    touched = process.memory_info().rss
+    scratch.leave()
+    after = process.memory_info().rss
+    assert touched - before > 0.9 * scratch.array.nbytes
+    assert after - before < 0.1 * scratch.array.nbytes
+    assert scratch.array[-1, -1, -1] == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="only there it is known before")
+def test_a_full_disk_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(SettingError, match=r"no room for .* set TMPDIR"):
+        Scratch((1 << 20, 1 << 20, 64))
+    assert not list(tmp_path.iterdir())
