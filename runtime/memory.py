@@ -12,6 +12,8 @@ from .errors import SettingError
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 SHARE = 0.8
 """Of the free memory, what is taken without being asked."""
+SURE = 0.95
+"""Of an amount that was allowed, what a plan may fill: plans are not exact."""
 CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -34,7 +36,7 @@ def budget(amount: int | str | None) -> int:
     """Bytes that a run may add: up to an amount for the whole process; None: most of the free."""
     if amount is None:
         return round(SHARE * free())
-    return parse(amount) - used()
+    return round(SURE * parse(amount)) - used()
 
 
 def used() -> int:
