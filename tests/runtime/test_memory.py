@@ -108,6 +108,7 @@ def test_no_container_and_one_without_a_limit_leave_the_machines(cgroup: Path) -
 
 RUN = """
 import sys
+import numpy as np
 from impasto.runtime import Engine
 from impasto.runtime.memory import used
 
