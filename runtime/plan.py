@@ -26,6 +26,8 @@ ARENA = 1.35
 """What ONNX Runtime takes, in units of what lives at once."""
 WHOLE_GRAPHS, TILE_GRAPHS = 170_000_000, 350_000_000
 """Bytes of the kernels in the graphs that a scale opens, and of opening them."""
+OPENING = 410_000_000
+"""What opening a graph takes for a moment: the least that a scale needs, however small."""
 GOOD_TILE, LEAST_TILE = 400_000, 60_000
 """Pixels of a tile that wastes little, and of the least one that is worth trying."""
 
@@ -124,7 +126,8 @@ def _ways(
         known = replace(blank, optimizer=optimizer, history=history)
         if tile_pixels is None:
             content = 4 * pixels * _content(manifest)  # in tiles it is in a file
-            return replace(known, memory=round(WHOLE_GRAPHS + state + content + pixels * whole))
+            needed = round(WHOLE_GRAPHS + state + content + pixels * whole)
+            return replace(known, memory=max(OPENING, needed))
         state += TILE_GRAPHS
         room = max(tile_pixels, min(pixels // 2, round((budget - state) / tile)))
         shape = tile_shape(padded[0], padded[1], room, manifest.margin, manifest.alignment)
@@ -132,7 +135,7 @@ def _ways(
         return replace(
             known,
             tile_pixels=room,
-            memory=round(state + math.prod(shape) * tile),
+            memory=max(OPENING, round(state + math.prod(shape) * tile)),
             work=1.5 * len(tiles) * math.prod(shape),
         )
 
