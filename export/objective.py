@@ -32,6 +32,11 @@ class Term:
         """``style.conv1_1``, or the head's name alone where it reads the image."""
         return self.head.name if self.layer == IMAGE else f"{self.head.name}.{self.layer}"
 
+    @property
+    def stride(self) -> int:
+        """Pixels from one position of its features to the next."""
+        return 1 if self.layer == IMAGE else stride(self.layer)
+
 
 def make_terms(heads: Iterable[Head], content: Sequence[str], style: Sequence[str]) -> list[Term]:
     """Every head at its own layers, else at the content or style layers, in network order."""
@@ -104,8 +109,8 @@ class Statistics(nn.Module):
         sums = []
         for term, target in _paired(self.objective.terms, contents, ("content",)):
             at_layer = features[term.layer]
-            step = 1 if term.layer == IMAGE else stride(term.layer)
-            sums.append(term.head.sums(at_layer, target, mask[:, :, ::step, ::step]).flatten())
+            own = mask[:, :, :: term.stride, :: term.stride]
+            sums.append(term.head.sums(at_layer, target, own).flatten())
         return torch.cat(sums)
 
 
@@ -144,8 +149,7 @@ class Loss(nn.Module):
         losses = []
         pairs = _paired(self.terms, styles, ("style",))
         for (term, target), part, shape in zip(pairs, split, self.shapes, strict=True):
-            step = 1 if term.layer == IMAGE else stride(term.layer)
-            means = part.reshape(tuple(shape)) * (step**2 / pixels)
+            means = part.reshape(tuple(shape)) * (term.stride**2 / pixels)
             losses.append(term.head.term(means, target))
         terms = torch.stack(losses)
         return (terms * weights).sum(), terms.detach()

@@ -100,6 +100,11 @@ def scaled_size(height: int, width: int, long_side: int) -> tuple[int, int]:
     return max(MIN_SIDE, round(height * scale)), max(MIN_SIDE, round(width * scale))
 
 
+def padded_size(height: int, width: int, multiple: int) -> tuple[int, int]:
+    """(height, width) of what ``to_tensor`` makes of a picture."""
+    return height + -height % multiple, width + -width % multiple
+
+
 def to_tensor(picture: NDArray[np.float32], multiple: int) -> NDArray[np.float32]:
     """Lay ``picture`` out as (1, 3, H, W), reflected at bottom and right to multiples."""
     height, width, _ = picture.shape

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from .errors import SettingError
-from .image import Picture, scaled_size
+from .image import Picture, padded_size, scaled_size
 from .manifest import Manifest, OptimiserName, Preset
 from .memory import show
 from .tiles import cut, tile_shape
@@ -25,7 +25,7 @@ LBFGS_IMAGES = 14
 ARENA = 1.35
 """What ONNX Runtime takes, in units of what lives at once."""
 WHOLE_GRAPHS, TILE_GRAPHS = 170_000_000, 350_000_000
-"""Bytes of the kernels in the graphs that a scale opens, and of opening them."""
+"""Bytes of the kernels in the graphs that a scale keeps open."""
 OPENING = 410_000_000
 """What opening a graph takes for a moment: the least that a scale needs, however small."""
 GOOD_TILE, LEAST_TILE = 400_000, 60_000
@@ -116,7 +116,7 @@ def _ways(
     graphs = manifest.poolings[preset.pooling]
     whole = _live(manifest, graphs.step)
     tile = max(_live(manifest, graphs.pullback), _live(manifest, graphs.statistics))
-    padded = tuple(-(-side // manifest.alignment) * manifest.alignment for side in size)
+    padded = padded_size(*size, manifest.alignment)
     pixels = math.prod(padded)
     blank = Stage(size, iterations, "adam", 0, None, 0, pixels)
 
@@ -130,8 +130,8 @@ def _ways(
             return replace(known, memory=max(OPENING, needed))
         state += TILE_GRAPHS
         room = max(tile_pixels, min(pixels // 2, round((budget - state) / tile)))
-        shape = tile_shape(padded[0], padded[1], room, manifest.margin, manifest.alignment)
-        tiles = cut(padded[0], padded[1], shape, manifest.margin, manifest.alignment)
+        shape = tile_shape(*padded, room, manifest.margin, manifest.alignment)
+        tiles = cut(*padded, shape, manifest.margin, manifest.alignment)
         return replace(
             known,
             tile_pixels=room,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DivergenceError
-from .image import Picture, from_tensor, resize, to_tensor
+from .image import Picture, from_tensor, padded_size, resize, to_tensor
 from .objective import Objective, Point, Slot, Targets, make_objective
 from .optimiser import make_optimiser
 from .plan import Plan, Stage
@@ -29,7 +29,7 @@ class Scale:
     def __init__(self, graphs: Graphs, plan: Plan, stage: Stage) -> None:
         self._graphs, self._plan, self._stage, self._size = graphs, plan, stage, stage.size
         self._multiple = multiple = graphs.bundle.manifest.alignment
-        padded = [-(-side // multiple) * multiple for side in stage.size]
+        padded = padded_size(*stage.size, multiple)
         self._objective = self._of_size(*padded)
         self._objective.aim(self._targets(), plan.weights)
         self._optimiser = make_optimiser(graphs, plan.preset, stage, *padded)
