@@ -138,6 +138,7 @@ def _write(folder: Path, weights: Weights, recipe: Recipe, terms: Sequence[Term]
         loss=loss,
         optimisers=optimisers,
         signatures=draft.signatures,
+        winograd=draft.winograd,
         files={path.name: _file(path) for path in sorted(folder.iterdir())},
         provenance=Provenance(
             weights=weights.source, licence=weights.licence, versions=_versions()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 
 from impasto.runtime.manifest import Graphs, Layer, Optimisers, Shape, Signature
 
-from . import trace
+from . import trace, winograd
 from .convolutions import CONVOLUTIONS, Weights
 from .objective import IMAGE, Describe, Loss, Objective, Pullback, Statistics, Term
 from .optimisers import LBFGS, PYRAMID_LEVELS, Adam
@@ -33,6 +34,7 @@ class Draft:
     folder: Path
     weights: Weights
     signatures: dict[str, Signature] = field(default_factory=dict)
+    winograd: dict[str, str] = field(default_factory=dict)
 
     def add(
         self,
@@ -41,12 +43,21 @@ class Draft:
         inputs: trace.Shapes,
         outputs: trace.Shapes,
         live: float = 0.0,
+        often: bool = False,
     ) -> str:
-        """Write a graph; its file name."""
-        trace.bind_weights(model, self.weights)
-        (self.folder / name).write_bytes(ir.to_proto(model).SerializeToString(deterministic=True))
+        """Write a graph, and one for CPUs if it runs often; the first one's file name."""
         self.signatures[name] = Signature(inputs=dict(inputs), outputs=dict(outputs), live=live)
+        twin = model.clone()
+        if often and winograd.rewrite(twin):
+            self.winograd[name] = f"{Path(name).stem}-winograd.onnx"
+            self._write(self.winograd[name], twin, inputs, outputs)
+        self._write(name, model, inputs, outputs)
         return name
+
+    def _write(
+        self, file: str, model: ir.Model, inputs: trace.Shapes, outputs: trace.Shapes
+    ) -> None:
+        (self.folder / file).write_bytes(trace.finish(model, inputs, outputs, self.weights))
 
 
 def add_objective(draft: Draft, terms: Sequence[Term], pooling: Pooling) -> Graphs:
@@ -57,20 +68,21 @@ def add_objective(draft: Draft, terms: Sequence[Term], pooling: Pooling) -> Grap
     contents = {t.name: target_shape(t) for t in terms if t.head.target == "content"}
     image: dict[str, Shape] = {"image": IMAGE_SHAPE}
     tile = {**image, "mask": MASK_SHAPE}
-    sums: Shape = (sum(torch.Size(sums_shape(term)).numel() for term in terms),)
+    sums = _all_sums([sums_shape(term) for term in terms])
 
     def forward(
         name: str, module: torch.nn.Module, inputs: trace.Shapes, outputs: trace.Shapes
     ) -> str:
         model = trace.trace_forward(module, inputs, outputs)
-        return draft.add(f"{name}-{pooling}.onnx", model, inputs, outputs, FORWARD_LIVE)
+        often = name != "describe"
+        return draft.add(f"{name}-{pooling}.onnx", model, inputs, outputs, FORWARD_LIVE, often)
 
     def gradient(
         name: str, module: torch.nn.Module, inputs: trace.Shapes, outputs: trace.Shapes
     ) -> str:
         model = trace.trace_gradient(module, inputs, outputs)
         live = BACKWARD_LIVE[pooling] * _features(terms)
-        return draft.add(f"{name}-{pooling}.onnx", model, inputs, outputs, live)
+        return draft.add(f"{name}-{pooling}.onnx", model, inputs, outputs, live, often=True)
 
     return Graphs(
         describe=forward("describe", Describe(objective), image, targets),
@@ -93,7 +105,7 @@ def add_objective(draft: Draft, terms: Sequence[Term], pooling: Pooling) -> Grap
 def add_loss(draft: Draft, terms: Sequence[Term]) -> str:
     """The loss of statistics, and their cotangents."""
     shapes = [sums_shape(term) for term in terms]
-    sums: Shape = (sum(torch.Size(shape).numel() for shape in shapes),)
+    sums = _all_sums(shapes)
     styles = {t.name: target_shape(t) for t in terms if t.head.target == "style"}
     inputs: dict[str, Shape] = {"sums": sums, "pixels": (1,), "weights": (len(terms),), **styles}
     outputs: dict[str, Shape] = {"loss": (), "terms": (len(terms),), "cotangents": sums}
@@ -149,6 +161,11 @@ def target_shape(term: Term) -> Shape:
         )
         return (1, layer.channels, *side)
     return sums_shape(term)
+
+
+def _all_sums(shapes: Sequence[tuple[int, ...]]) -> Shape:
+    """Of the vector of all terms' statistics."""
+    return (sum(math.prod(shape) for shape in shapes),)
 
 
 def sums_shape(term: Term) -> tuple[int, ...]:

@@ -34,7 +34,7 @@ EXAMPLE_SIZE = (96, 128)  # any two different multiples of 16
 
 def trace_forward(module: torch.nn.Module, inputs: Shapes, outputs: Shapes) -> ir.Model:
     """The module's forward pass. It takes the inputs one by one, in order."""
-    return _to_onnx(_export(module, inputs), inputs, outputs)
+    return _to_onnx(_export(module, inputs), outputs)
 
 
 def trace_gradient(module: torch.nn.Module, inputs: Shapes, outputs: Shapes) -> ir.Model:
@@ -58,7 +58,7 @@ def trace_gradient(module: torch.nn.Module, inputs: Shapes, outputs: Shapes) -> 
     signature = joint.module_call_graph[0].signature
     signature.out_spec = pytree.tree_flatten(tuple(range(len(specs))))[1]
     signature.outputs = [spec.arg for spec in specs]
-    return _to_onnx(joint, inputs, outputs)
+    return _to_onnx(joint, outputs)
 
 
 def example(shape: Shape, height: int, width: int) -> torch.Tensor:
@@ -95,7 +95,7 @@ class _Flat(torch.nn.Module):
         return self.module(*arguments)
 
 
-def _to_onnx(program: ExportedProgram, inputs: Shapes, outputs: Shapes) -> ir.Model:
+def _to_onnx(program: ExportedProgram, outputs: Shapes) -> ir.Model:
     with _quiet():
         exported = torch.onnx.export(
             program,
@@ -110,14 +110,22 @@ def _to_onnx(program: ExportedProgram, inputs: Shapes, outputs: Shapes) -> ir.Mo
     del model.graph.outputs[: -len(outputs)]
     _weights_as_inputs(model)
     lower.optimise(model)
+    return model
+
+
+def finish(model: ir.Model, inputs: Shapes, outputs: Shapes, weights: Weights) -> bytes:
+    """Lay a traced model out, name what it takes and gives, and bind its weights; as a file."""
+    lower.lay_out(model)
+    passes.ClearMetadataAndDocStringPass()(model)
     _separate(model.graph)
     _name(model.graph.inputs[: len(inputs)], inputs)
     _name(model.graph.outputs, outputs)
-    passes.ClearMetadataAndDocStringPass()(model)
+    _bind_weights(model.graph, weights)
     model.producer_name, model.producer_version = "impasto", None
     model.ir_version = IR_VERSION
     model.graph.name = "impasto"
-    return model
+    content: bytes = ir.to_proto(model).SerializeToString(deterministic=True)
+    return content
 
 
 _WEIGHT = re.compile(r".*\bencoder\.(conv\d_\d)\.(weight|bias)")
@@ -132,12 +140,11 @@ def _weights_as_inputs(model: ir.Model) -> None:
         graph.inputs.append(value)
 
 
-def bind_weights(model: ir.Model, weights: Weights) -> None:
+def _bind_weights(graph: ir.Graph, weights: Weights) -> None:
     """Make the kernels and biases external data in ``weights.bin``, codebooks as lookups.
 
     ONNX Runtime looks the kernels up once, when it opens the graph.
     """
-    graph = model.graph
     offsets = _offsets(weights)
     for value in [v for v in graph.inputs if _WEIGHT.fullmatch(v.name or "")]:
         graph.inputs.remove(value)

@@ -65,11 +65,12 @@ def verify(
         modules[graphs.describe] = Describe(objective)
         modules[graphs.statistics] = statistics = Statistics(objective)
         modules[graphs.pullback] = Pullback(statistics)
+    files = [(name, name) for name in modules] + [*manifest.winograd.items()]
     report = [
         figure
-        for name, module in modules.items()
+        for name, file in files
         for size in SIZES
-        for figure in _compare(folder / name, module, manifest.signatures[name], size, terms)
+        for figure in _compare(folder / file, modules[name], manifest.signatures[name], size, terms)
     ]
     for figure in report:
         if not figure.error <= TOLERANCE:  # NaN too

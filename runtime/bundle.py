@@ -82,13 +82,16 @@ def check_names(manifest: Manifest, source: Path) -> None:
     for name in manifest.files:
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*\.onnx", name) and name != WEIGHTS:
             raise BundleError(f"{source}: a bundle cannot hold a file named {name!r}")
-    graphs = [manifest.loss, manifest.optimisers.adam, manifest.optimisers.lbfgs]
-    graphs += [file for pooling in manifest.poolings.values() for file in vars(pooling).values()]
-    for name in (*graphs, WEIGHTS):
-        if name not in manifest.files or (name != WEIGHTS and name not in manifest.signatures):
-            raise BundleError(f"{source}: it does not describe {name}: export the bundle again")
     if not manifest.presets or not manifest.poolings or not manifest.terms:
         raise BundleError(f"{source}: it has no preset, pooling or term: export the bundle again")
+    graphs = [manifest.loss, manifest.optimisers.adam, manifest.optimisers.lbfgs]
+    graphs += [file for pooling in manifest.poolings.values() for file in vars(pooling).values()]
+    needed = {*graphs, *manifest.winograd.values(), WEIGHTS}
+    for name in sorted(needed - set(manifest.files) | set(graphs) - set(manifest.signatures)):
+        raise BundleError(f"{source}: it does not describe {name}: export the bundle again")
+    for name in manifest.winograd:
+        if name not in graphs:
+            raise BundleError(f"{source}: {name}, which another stands for, is no graph of it")
 
 
 def check_values(manifest: Manifest, source: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from .errors import BundleError
 
-SCHEMA = 3
+SCHEMA = 4
 FILE_NAME = "manifest.json"
 WEIGHTS = "weights.bin"
 """The one file of external data that the graphs share."""
@@ -148,6 +148,8 @@ class Manifest:
     """The graph from the statistics of a whole picture to the loss."""
     optimisers: Optimisers
     signatures: dict[str, Signature]
+    winograd: dict[str, str]
+    """For CPUs, by a graph's file name: the same with Winograd's convolutions."""
     files: dict[str, File]
     provenance: Provenance
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Value = Any
 """An onnxruntime.OrtValue: float32, on the device."""
 
+WINOGRAD_PIXELS = 10_000
+"""With fewer, what is saved is not worth opening the larger graph."""
+
 _opening = threading.Lock()  # opening sessions at the same time is reported to race
 
 
@@ -231,9 +234,28 @@ def _open(
     captured: bool,
 ) -> InferenceSession:
     module = onnxruntime()
-    options = module.SessionOptions()
+    options = session_options(bundle, name, size, threads)
+    content = bundle.files[file_of(bundle, name, size, device)]
+    with _opening, _typed_errors(bundle, name, device):
+        providers = device.providers(captured)
+        session = module.InferenceSession(content, options, providers=providers)
+    _trim()
+    return session
+
+
+def file_of(bundle: Bundle, name: str, size: tuple[int, int], device: Device) -> str:
+    """The graph's own file, or the one with Winograd's convolutions; CUDA has its own of those."""
+    if device.kind == "cpu" and size[0] * size[1] >= WINOGRAD_PIXELS:
+        return bundle.manifest.winograd.get(name, name)
+    return name
+
+
+def session_options(bundle: Bundle, name: str, size: tuple[int, int], threads: int | None) -> Any:
+    """An onnxruntime.SessionOptions for a graph at a (height, width)."""
+    options = onnxruntime().SessionOptions()
     options.log_severity_level = 4  # what goes wrong comes as an exception
     options.enable_mem_pattern = False  # one block for everything: half as much memory again
+    options.enable_mem_reuse = False  # what is kept for the next value of its size is not free
     options.intra_op_num_threads = threads or 0
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others run here too
     weights = bundle.files[WEIGHTS]
@@ -243,11 +265,7 @@ def _open(
         for side in shape:
             if isinstance(side, str):
                 options.add_free_dimension_override_by_name(side, fix_side(side, *size))
-    with _opening, _typed_errors(bundle, name, device):
-        providers = device.providers(captured)
-        session = module.InferenceSession(bundle.files[name], options, providers=providers)
-    _trim()
-    return session
+    return options
 
 
 def _trim() -> None:

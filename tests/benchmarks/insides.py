@@ -14,8 +14,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from impasto.runtime.bundle import Bundle
-from impasto.runtime.manifest import WEIGHTS, Shape, fix, fix_side
-from impasto.runtime.session import Graphs, choose_device
+from impasto.runtime.manifest import Shape, fix
+from impasto.runtime.session import Device, Graphs, choose_device, file_of, session_options
 
 Call = Callable[[], Any]
 
@@ -30,15 +30,16 @@ def step_and_lbfgs(pooling: str, height: int, width: int, device: str) -> tuple[
 
 def operators(pooling: str, height: int, width: int, runs: int = 5) -> collections.Counter[str]:
     """Microseconds that ONNX Runtime spends in each operator of a step on the CPU."""
-    bundle = Bundle("vgg19")
+    bundle, size = Bundle("vgg19"), (height, width)
     name = bundle.manifest.poolings[pooling].step
-    shapes = bundle.manifest.signatures[name].inputs
     with tempfile.TemporaryDirectory() as folder:
-        options = _profiled(bundle, shapes, height, width)
+        options = session_options(bundle, name, size, None)
+        options.enable_profiling = True
         options.profile_file_prefix = f"{folder}/step"
-        session = ort.InferenceSession(bundle.files[name], options)
+        content = bundle.files[file_of(bundle, name, size, Device("cpu"))]
+        session = ort.InferenceSession(content, options)
         for _ in range(runs):
-            session.run(None, _noise(shapes, height, width))
+            session.run(None, _noise(bundle.manifest.signatures[name].inputs, height, width))
         events = json.loads(Path(session.end_profiling()).read_text())
     spent: collections.Counter[str] = collections.Counter()
     for event in events:
@@ -52,21 +53,6 @@ def _graph(graphs: Graphs, name: str, height: int, width: int) -> Call:
     feeds = _noise(graphs.bundle.manifest.signatures[name].inputs, height, width)
     values = {key: graphs.device.upload(array) for key, array in feeds.items()}
     return lambda: graph.run(values)
-
-
-def _profiled(
-    bundle: Bundle, shapes: dict[str, Shape], height: int, width: int
-) -> ort.SessionOptions:
-    """The runtime's options, and a profile."""
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.enable_mem_pattern = False
-    options.enable_profiling = True
-    weights = bundle.files[WEIGHTS]
-    options.add_external_initializers_from_files_in_memory([WEIGHTS], [weights], [len(weights)])
-    for side in {side for shape in shapes.values() for side in shape if isinstance(side, str)}:
-        options.add_free_dimension_override_by_name(side, fix_side(side, height, width))
-    return options
 
 
 def _noise(shapes: dict[str, Shape], height: int, width: int) -> dict[str, NDArray[np.float32]]:

@@ -10,7 +10,8 @@ a little darker: flat stays flat, ties stay ties, and what is wrong is wrong the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -19,11 +20,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from impasto.runtime import session
 from impasto.runtime.bundle import Bundle
 from impasto.runtime.session import Device, Graphs
 
 LIMIT = 1e-4
 SIZES = [(16, 16), (32, 48), (64, 64), (96, 160), (176, 128)]
+PLAIN_SIZES = [(32, 48), (176, 128)]
+GRAPHS = [*(("winograd", size) for size in SIZES), *(("plain", size) for size in PLAIN_SIZES)]
 KINDS = ["photo", "noise", "flat", "patches"]
 SMALL = (32, 48)
 
@@ -51,12 +55,15 @@ def tensor(photo: Callable[..., Any]) -> Callable[..., Tensor]:
 
 
 @pytest.fixture(scope="module")
-def ours(tensor: Callable[..., Tensor]) -> Callable[[str, Size], Ours]:
+def ours(tensor: Callable[..., Tensor]) -> Iterator[Callable[..., Ours]]:
     """Terms and gradient by the step graph at a size, its targets by the describe graph."""
-    graphs = Graphs(Bundle("vgg19"), Device("cpu"), None)
-    upload = graphs.device.upload
+    plain, twins = Bundle("vgg19"), Bundle("vgg19")
+    plain.manifest = dataclasses.replace(plain.manifest, winograd={})
 
-    def at(pooling: str, size: Size) -> Ours:
+    def at(pooling: str, size: Size, convolutions: str = "winograd") -> Ours:
+        bundle = twins if convolutions == "winograd" else plain
+        graphs = Graphs(bundle, Device("cpu"), None)
+        upload = graphs.device.upload
         manifest = graphs.bundle.manifest
         files = manifest.poolings[pooling]
         describe, step = graphs.get(files.describe, *size), graphs.get(files.step, *size)
@@ -75,7 +82,9 @@ def ours(tensor: Callable[..., Tensor]) -> Callable[[str, Size], Ours]:
 
         return evaluate
 
-    return cache(at)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "WINOGRAD_PIXELS", 0)
+        yield cache(at)
 
 
 @pytest.fixture(scope="module")
@@ -105,16 +114,17 @@ def gradient_error(image: Tensor, ours: Ours, theirs: Any, factor: float = 1.0) 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize(("convolutions", "size"), GRAPHS, ids=str)
 @pytest.mark.parametrize("pooling", ["avg", "max"])
 def test_terms_and_gradient_are_pytorchs(
-    pooling: str, size: Size, kind: str, ours: Any, theirs: Any, tensor: Any
+    pooling: str, convolutions: str, size: Size, kind: str, ours: Any, theirs: Any, tensor: Any
 ) -> None:
-    image, graph, plain = tensor(kind, *size), ours(pooling, size), theirs(pooling, size)
-    expected = plain.terms(image)
+    image, graph = tensor(kind, *size), ours(pooling, size, convolutions)
+    reference = theirs(pooling, size)
+    expected = reference.terms(image)
     terms, _ = graph(image, dict.fromkeys(expected, 1.0))
     assert terms == pytest.approx(expected, rel=LIMIT, abs=1e-9)  # tv of a flat picture is 0
-    assert gradient_error(image, graph, plain) <= LIMIT
+    assert gradient_error(image, graph, reference) <= LIMIT
 
 
 @pytest.mark.parametrize("kind", KINDS)

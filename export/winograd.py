@@ -1,0 +1,267 @@
+"""Winograd's convolutions, for CPUs: 16 products where 3x3 kernels take 36 for 2x2 positions.
+
+F(2x2, 3x3) of Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks" (CVPR 2016): of a
+4x4 patch d and a kernel g the 2x2 outputs are A^T [(G g G^T) * (B^T d B)] A. Its coefficients are
+ones and halves, so it is as exact as the sums that it replaces.
+
+It pays only where nothing is moved for it: so a feature map between two such convolutions stays in
+its four phases, and the products are sixteen 1x1 convolutions. GPUs have kernels of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from .phases import FLOAT, Phases, Tape, channels_of
+
+LEAST_CHANNELS = 128
+"""With fewer, the sums cost what the products save."""
+
+# B^T makes d0 - d2, d1 + d2, d2 - d1, d3 - d1; A^T is [[1, 1, 1, 0], [0, 1, -1, 1]]: the paper's,
+# but for the sign of the last row of one and the last column of the other.
+G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+
+Kernels = dict[tuple[int, int], ir.Value]
+
+
+def rewrite(model: ir.Model) -> bool:
+    """Replace the convolutions for which it pays, and what lies between them, in place.
+
+    Returns whether there were any. Nodes that nothing uses any more are left to the optimiser.
+    """
+    return _Rewriter(model.graph).rewrite()
+
+
+class _Rewriter:
+    """The rules, ``_<operator>``, say whether they did a node; else it takes whole feature maps."""
+
+    def __init__(self, graph: ir.Graph) -> None:
+        self.graph, self.tape = graph, Tape(graph)
+        self.phases: dict[ir.Value, Phases] = {}
+        self.apart: set[ir.Value] = set()
+        """Feature maps of which there are the phases alone."""
+        self.joined: dict[ir.Value, ir.Value] = {}
+        self.kernels: dict[ir.Value, Kernels] = {}
+
+    def rewrite(self) -> bool:
+        for node in list(self.graph):
+            rule = getattr(self, f"_{node.op_type.lower()}", None)
+            if rule is None or not rule(node):
+                for i, value in enumerate(node.inputs):
+                    if value in self.apart:
+                        node.replace_input_with(i, self._whole(value))
+            self.graph.insert_before(node, self.tape.take())
+        assert not self.apart.intersection(self.graph.outputs)  # none is a feature map
+        return bool(self.apart)
+
+    def _conv(self, node: ir.Node) -> bool:
+        if not _pays(node):
+            return False
+        image, kernel, *bias = _given(node)
+        self._keep(node, self._convolve(self._phases(image), self._kernels(kernel), bias))
+        return True
+
+    def _relu(self, node: ir.Node) -> bool:
+        """What is done position by position."""
+        alike = all(value.shape == node.outputs[0].shape for value in _given(node))
+        if not alike or not any(value in self.apart for value in node.inputs):
+            return False
+        operands = zip(*map(self._phases, _given(node)), strict=True)
+        attributes = dict(node.attributes)
+        self._keep(node, [self.tape.feature(node.op_type, *x, **attributes) for x in operands])
+        return True
+
+    _hardsigmoid = _add = _relu
+
+    def _mul(self, node: ir.Node) -> bool:
+        x, y = _given(node)
+        if x not in self.apart or y.const_value is None or y.const_value.size != 1:
+            return self._relu(node)
+        number = y.const_value.numpy().item()
+        return self._replace(node, self.tape.depthwise(self._whole(x), [[number]]))
+
+    def _averagepool(self, node: ir.Node) -> bool:
+        if not self._is_apart(node) or not _halves(node):
+            return False
+        a, b, c, d = self.phases[_given(node)[0]]
+        total = self.tape.plus(self.tape.plus(a, b), self.tape.plus(c, d))
+        return self._replace(node, self.tape.depthwise(total, [[0.25]]))
+
+    def _maxpool(self, node: ir.Node) -> bool:
+        if not self._is_apart(node) or not _halves(node):
+            return False
+        return self._replace(node, self.tape.feature("Max", *self.phases[_given(node)[0]]))
+
+    def _slice(self, node: ir.Node) -> bool:
+        """Every other row and column of max pooling's input: a phase."""
+        start, _, axes, steps = _numbers(node)
+        if not self._is_apart(node) or (axes, steps) != ([2, 3], [2, 2]):
+            return False
+        return self._replace(node, self.phases[_given(node)[0]][2 * start[0] + start[1]])
+
+    def _resize(self, node: ir.Node) -> bool:
+        """Average pooling's gradient, every position repeated: all phases are the same."""
+        if _numbers(node)[-1] == [1, 1, 2, 2] and node.attributes["mode"].value == "nearest":
+            self.phases[node.outputs[0]] = [self._whole(_given(node)[0])] * 4
+        return False
+
+    def _depthtospace(self, node: ir.Node) -> bool:
+        """Max pooling's gradient, of a plane for each corner of the windows: those are phases."""
+        planes = _given(node)[0].producer()
+        if planes is not None and planes.op_type == "Concat" and len(planes.inputs) == 4:
+            self.phases[node.outputs[0]] = _given(planes)
+        return False
+
+    def _convolve(self, phases: Phases, kernels: Kernels, bias: Sequence[ir.Value]) -> Phases:
+        plus, patches = self.tape.plus, self._patches(phases)
+
+        def product(row: int, column: int) -> ir.Value:
+            shared = bias if (row, column) == (1, 1) else ()  # that one is in all four outputs
+            return self.tape.feature("Conv", patches[row][column], kernels[row, column], *shared)
+
+        def column(number: int, more: Phases | None = None) -> Phases:
+            """A^T times a column of products, and more.
+
+            The sum is made from the difference: so that alone waits for the second output.
+            """
+            one, two = product(1, number), product(2, number)
+            difference = plus(one, two, -1)
+            both = [plus(difference, two, 2), difference]
+            if more is not None:
+                both = [plus(*pair) for pair in zip(both, more, strict=True)]
+            return [plus(both[0], product(0, number)), plus(both[1], product(3, number))]
+
+        middle = list(zip(column(1), column(2), strict=True))
+        left = column(0, [plus(*pair) for pair in middle])
+        right = column(3, [plus(*pair, -1) for pair in middle])
+        return [left[0], right[0], left[1], right[1]]
+
+    def _patches(self, phases: Phases) -> list[list[ir.Value]]:
+        """B^T d B of the 4x4 patches d around all 2x2 positions."""
+        a, b, c, d = phases
+        rows = zip(self._differences(a, c, axis=0), self._differences(b, d, axis=0), strict=True)
+        return [self._differences(even, odd, axis=1) for even, odd in rows]
+
+    def _differences(self, even: ir.Value, odd: ir.Value, axis: int) -> list[ir.Value]:
+        """d0 - d2, d1 + d2, d2 - d1, d3 - d1, where d0 and d2 are at odd positions."""
+        kernel = np.array([1.0, -1.0]).reshape((2, 1) if axis == 0 else (1, 2))
+        before, after = np.roll([[1, 0, 0, 0], [0, 0, 1, 0]], axis, axis=1).tolist()
+        return [
+            self.tape.depthwise(odd, kernel, pads=before),
+            self.tape.plus(even, odd),
+            self.tape.plus(odd, even, -1),
+            self.tape.depthwise(even, -kernel, pads=after),
+        ]
+
+    def _kernels(self, kernel: ir.Value) -> Kernels:
+        """G g G^T: sixteen kernels (O, I, 1, 1), which ONNX Runtime computes when it opens a graph.
+
+        Those of the backward pass are the forward ones, transposed: where the kernel is flipped,
+        first and last change places.
+        """
+        if kernel in self.kernels:
+            return self.kernels[kernel]
+        size = [channels_of(kernel, axis) for axis in (0, 1)]
+        forward = _turned(kernel)
+        if forward is not None:
+            places = (3, 1, 2, 0)
+            found = {
+                (places[row], places[column]): self.tape.op("Transpose", one, perm=[1, 0, 2, 3])
+                for (row, column), one in self._kernels(forward).items()
+            }
+        else:
+            flat = self.tape.op("Reshape", kernel, self.tape.constant([*size, 1, 9]))
+            found = {
+                (row, column): self.tape.op("MatMul", flat, self.tape.constant(spread, np.float32))
+                for row in range(4)
+                for column in range(4)
+                for spread in [np.outer(G[row], G[column]).reshape(9, 1)]
+            }
+        for one in found.values():
+            one.shape, one.type = ir.Shape([*size, 1, 1]), FLOAT
+        self.kernels[kernel] = found
+        return found
+
+    def _phases(self, value: ir.Value) -> Phases:
+        if value not in self.phases:
+            self.phases[value] = self.tape.split(value)
+        return self.phases[value]
+
+    def _whole(self, value: ir.Value) -> ir.Value:
+        if value not in self.apart:
+            return value
+        if value not in self.joined:
+            self.joined[value] = whole = self.tape.join(self.phases[value])
+            whole.shape, whole.type = value.shape, value.type
+        return self.joined[value]
+
+    def _keep(self, node: ir.Node, phases: Phases) -> None:
+        self.phases[node.outputs[0]] = phases
+        self.apart.add(node.outputs[0])
+
+    def _is_apart(self, node: ir.Node) -> bool:
+        return node.inputs[0] in self.apart
+
+    def _replace(self, node: ir.Node, value: ir.Value) -> bool:
+        node.outputs[0].replace_all_uses_with(value)
+        return True
+
+
+def _pays(node: ir.Node) -> bool:
+    """A plain 3x3 convolution of many channels, with an even number of rows and of columns."""
+    kernel, out, attributes = node.inputs[1], node.outputs[0], node.attributes
+    if kernel is None or kernel.shape is None or out.shape is None:
+        return False
+    return (
+        kernel.shape[2:] == (3, 3)
+        and attributes.get_ints("pads", ()) == (1, 1, 1, 1)
+        and not any(
+            n != 1 for key in ("strides", "dilations") for n in attributes.get_ints(key, ())
+        )
+        and attributes.get_int("group", 1) == 1
+        and all(_many(channels_of(kernel, axis)) for axis in (0, 1))
+        and out.shape[0] == 1
+        and all(map(_even, out.shape[2:]))
+    )
+
+
+def _many(channels: int) -> bool:
+    return channels >= LEAST_CHANNELS and channels % 16 == 0
+
+
+def _even(side: Any) -> bool:
+    """Of a side such as ``4*s89``."""
+    multiple = re.match(r"(\d+)\*", str(side))
+    return multiple is not None and int(multiple[1]) % 2 == 0
+
+
+def _halves(node: ir.Node) -> bool:
+    """A pooling of 2x2 windows that do not overlap."""
+    given = [node.attributes.get_ints(key, ()) for key in ("kernel_shape", "strides")]
+    return given == [(2, 2), (2, 2)] and not any(node.attributes.get_ints("pads", ()))
+
+
+def _given(node: ir.Node) -> list[ir.Value]:
+    return [value for value in node.inputs if value is not None]
+
+
+def _numbers(node: ir.Node) -> list[Any]:
+    """The constants among a node's inputs after the first, as lists; None for the others."""
+    constants = [value.const_value if value else None for value in node.inputs[1:]]
+    return [None if tensor is None else tensor.numpy().tolist() for tensor in constants]
+
+
+def _turned(kernel: ir.Value) -> ir.Value | None:
+    """The kernel that became this one for the backward pass, transposed (in/out) and flipped."""
+    flip = kernel.producer()
+    if flip is None or flip.op_type != "Slice" or _numbers(flip)[2:] != [[2, 3], [-1, -1]]:
+        return None
+    swap = _given(flip)[0].producer()
+    if swap is None or swap.attributes.get_ints("perm", ()) != (1, 0, 2, 3):
+        return None
+    return _given(swap)[0]
