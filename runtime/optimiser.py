@@ -12,7 +12,7 @@ from .manifest import Preset
 from .plan import Stage
 from .session import Device, Graphs, Value
 
-PART = 2_000_000
+PART = 500_000
 """Pixels. What a graph needs beyond its outputs is that of a part."""
 
 
@@ -50,27 +50,41 @@ class Adam(Optimiser):
         self._graph = graphs.get(graphs.bundle.manifest.optimisers.adam, rows, width)
         self._shape = (height // rows, 1, 3, rows, width)
         self._rate = preset.rate
-        self._count = self._next_count = 0.0
-        self._moments, self._next_moments = (
-            {name: _zeros(self._device, 1, 3, height, width) for name in ("mean", "square")}
-            for _ in range(2)
-        )
+        self._count = 0.0
+        self._moments = {
+            name: _zeros(self._device, 1, 3, height, width) for name in ("mean", "square")
+        }
 
     def propose(self, image: Value, gradient: Value, step: float, into: Value) -> None:
+        """See Optimiser. What the moments become is left to ``accept``: huge ones have no twins."""
+        for part in range(self._shape[0]):
+            self._run(part, image, gradient, step, self._part({"next_image": into}, part))
+
+    def accept(self, image: Value, gradient: Value) -> None:
         """See Optimiser."""
-        scalars = {
+        for part in range(self._shape[0]):
+            found = self._run(part, image, gradient, 1.0)
+            if self._shape[0] == 1:
+                self._moments = {name: found[f"next_{name}"] for name in self._moments}
+            else:
+                for name, moment in self._part(self._moments, part).items():
+                    np.copyto(moment.numpy(), found[f"next_{name}"].numpy())
+        self._count = float(found["next_count"].numpy()[0])
+
+    def _run(
+        self,
+        part: int,
+        image: Value,
+        gradient: Value,
+        step: float,
+        into: Mapping[str, Value] | None = None,
+    ) -> dict[str, Value]:
+        inputs = {
             "rate": self._device.upload(np.array([step * self._rate], np.float32)),
             "count": self._device.upload(np.array([self._count], np.float32)),
+            **self._part({"image": image, "gradient": gradient, **self._moments}, part),
         }
-        outputs = {f"next_{name}": value for name, value in self._next_moments.items()}
-        images = {"image": image, "gradient": gradient, **self._moments}
-        for part in range(self._shape[0]):
-            found = self._graph.run(
-                {**scalars, **self._part(images, part)},
-                to_host=("next_count",),
-                into=self._part({"next_image": into, **outputs}, part),
-            )
-        self._next_count = float(found["next_count"].numpy()[0])
+        return self._graph.run(inputs, to_host=("next_count",), into=into)
 
     def _part(self, images: Mapping[str, Value], part: int) -> dict[str, Value]:
         """Views of as many pixels of each. Adam does not ask where a pixel is."""
@@ -80,11 +94,6 @@ class Adam(Optimiser):
             name: self._device.upload(value.numpy().reshape(self._shape)[part])
             for name, value in images.items()
         }
-
-    def accept(self, image: Value, gradient: Value) -> None:
-        """See Optimiser."""
-        self._count = self._next_count
-        self._moments, self._next_moments = self._next_moments, self._moments
 
     def restart(self) -> bool:
         """See Optimiser."""

@@ -18,15 +18,15 @@ Size = tuple[int, int]
 
 IMAGE = 3 * 4
 """Bytes of a pixel of an image, a gradient or one of a pair of L-BFGS."""
-ADAM_IMAGES = 10
-"""Images that live at once: three slots' images and gradients, and the moments before and after."""
+ADAM_IMAGES = 8
+"""Images that live at once: three slots' images and gradients, and two moments."""
 LBFGS_IMAGES = 14
 """Four slots, a new pair, and what its graph needs; two more for every pair that is kept."""
-ARENA = 1.35
+ARENA = 1.3
 """What ONNX Runtime takes, in units of what lives at once."""
-WHOLE_GRAPHS, TILE_GRAPHS = 170_000_000, 350_000_000
+WHOLE_GRAPHS, TILE_GRAPHS = 250_000_000, 420_000_000
 """Bytes of the kernels in the graphs that a scale keeps open."""
-OPENING = 410_000_000
+OPENING = 450_000_000
 """What opening a graph takes for a moment: the least that a scale needs, however small."""
 GOOD_TILE, LEAST_TILE = 400_000, 60_000
 """Pixels of a tile that wastes little, and of the least one that is worth trying."""

@@ -74,7 +74,7 @@ def test_every_stage_keeps_to_the_budget(
         for stage in stages:
             assert stage.memory <= budget
             height, width = (-(-side // 16) * 16 for side in stage.size)
-            assert stage.memory > 12 * height * width * 11  # the optimiser's images alone
+            assert stage.memory > 12 * height * width * 8  # Adam's images alone
             if stage.tile_pixels is not None:
                 shape = tile_shape(height, width, stage.tile_pixels, manifest.margin, 16)
                 assert stage.work >= height * width > math.prod(shape)
