@@ -26,7 +26,7 @@ class Tape:
     def __init__(self, graph: ir.Graph) -> None:
         self._graph = graph
         self._nodes: list[ir.Node] = []
-        self._constants: dict[tuple[tuple[int, ...], bytes], ir.Value] = {}
+        self._constants: dict[tuple[object, ...], ir.Value] = {}
 
     def take(self) -> list[ir.Node]:
         """The nodes since the last time."""
@@ -75,7 +75,7 @@ class Tape:
     def constant(self, numbers: ArrayLike, kind: DTypeLike = np.int64) -> ir.Value:
         """An initialiser."""
         array = np.ascontiguousarray(numbers, kind)
-        key = (array.shape, array.tobytes())
+        key = (array.dtype, array.shape, array.tobytes())
         if key not in self._constants:
             tensor = ir.tensor(array, name=f"phases.{len(self._constants)}")
             value = ir.Value(

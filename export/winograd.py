@@ -11,7 +11,7 @@ its four phases, and the products are sixteen 1x1 convolutions. GPUs have kernel
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,9 @@ LEAST_CHANNELS = 128
 # but for the sign of the last row of one and the last column of the other.
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 
+CORNERS = [[0, 0], [0, 1], [1, 0], [1, 1]]
+"""Where the phases begin."""
+
 Kernels = dict[tuple[int, int], ir.Value]
 
 
@@ -38,7 +41,7 @@ def rewrite(model: ir.Model) -> bool:
 
 
 class _Rewriter:
-    """The rules, ``_<operator>``, say whether they did a node; else it takes whole feature maps."""
+    """A rule says whether it did a node; where none did, the node takes whole feature maps."""
 
     def __init__(self, graph: ir.Graph) -> None:
         self.graph, self.tape = graph, Tape(graph)
@@ -47,10 +50,22 @@ class _Rewriter:
         """Feature maps of which there are the phases alone."""
         self.joined: dict[ir.Value, ir.Value] = {}
         self.kernels: dict[ir.Value, Kernels] = {}
+        self.rules: dict[str, Callable[[ir.Node], bool]] = {
+            "Conv": self._conv,
+            "Relu": self._elementwise,
+            "HardSigmoid": self._elementwise,
+            "Add": self._elementwise,
+            "Mul": self._mul,
+            "AveragePool": self._averagepool,
+            "MaxPool": self._maxpool,
+            "Slice": self._slice,
+            "Resize": self._resize,
+            "DepthToSpace": self._depthtospace,
+        }
 
     def rewrite(self) -> bool:
         for node in list(self.graph):
-            rule = getattr(self, f"_{node.op_type.lower()}", None)
+            rule = self.rules.get(node.op_type)
             if rule is None or not rule(node):
                 for i, value in enumerate(node.inputs):
                     if value in self.apart:
@@ -66,7 +81,7 @@ class _Rewriter:
         self._keep(node, self._convolve(self._phases(image), self._kernels(kernel), bias))
         return True
 
-    def _relu(self, node: ir.Node) -> bool:
+    def _elementwise(self, node: ir.Node) -> bool:
         """What is done position by position."""
         alike = all(value.shape == node.outputs[0].shape for value in _given(node))
         if not alike or not any(value in self.apart for value in node.inputs):
@@ -76,12 +91,10 @@ class _Rewriter:
         self._keep(node, [self.tape.feature(node.op_type, *x, **attributes) for x in operands])
         return True
 
-    _hardsigmoid = _add = _relu
-
     def _mul(self, node: ir.Node) -> bool:
         x, y = _given(node)
         if x not in self.apart or y.const_value is None or y.const_value.size != 1:
-            return self._relu(node)
+            return self._elementwise(node)
         number = y.const_value.numpy().item()
         return self._replace(node, self.tape.depthwise(self._whole(x), [[number]]))
 
@@ -99,21 +112,29 @@ class _Rewriter:
 
     def _slice(self, node: ir.Node) -> bool:
         """Every other row and column of max pooling's input: a phase."""
-        start, _, axes, steps = _numbers(node)
-        if not self._is_apart(node) or (axes, steps) != ([2, 3], [2, 2]):
+        start, end, *rest = _numbers(node)
+        if not self._is_apart(node) or start not in CORNERS or rest != [[2, 3], [2, 2]]:
             return False
-        return self._replace(node, self.phases[_given(node)[0]][2 * start[0] + start[1]])
+        if end is None or min(end) < 2**31:
+            return False
+        return self._replace(node, self.phases[_given(node)[0]][CORNERS.index(start)])
 
     def _resize(self, node: ir.Node) -> bool:
         """Average pooling's gradient, every position repeated: all phases are the same."""
-        if _numbers(node)[-1] == [1, 1, 2, 2] and node.attributes["mode"].value == "nearest":
+        modes = ("mode", "coordinate_transformation_mode", "nearest_mode")
+        given = [node.attributes.get_string(key, "") for key in modes]
+        doubles = _numbers(node)[1:2] == [[1, 1, 2, 2]]
+        if doubles and given == ["nearest", "asymmetric", "floor"]:
             self.phases[node.outputs[0]] = [self._whole(_given(node)[0])] * 4
         return False
 
     def _depthtospace(self, node: ir.Node) -> bool:
         """Max pooling's gradient, of a plane for each corner of the windows: those are phases."""
-        planes = _given(node)[0].producer()
-        if planes is not None and planes.op_type == "Concat" and len(planes.inputs) == 4:
+        planes, attributes = _given(node)[0].producer(), node.attributes
+        halves = attributes.get_string("mode", "DCR"), attributes.get_int("blocksize")
+        if planes is None or planes.op_type != "Concat" or halves != ("DCR", 2):
+            return False
+        if planes.attributes.get_int("axis") == 1 and len(planes.inputs) == 4:
             self.phases[node.outputs[0]] = _given(planes)
         return False
 

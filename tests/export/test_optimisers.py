@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from impasto.export.optimisers import FIRST_STEP, PYRAMID_LEVELS, Preconditioner
+from impasto.runtime import optimiser as optimiser_module
 from impasto.runtime.bundle import Bundle
 from impasto.runtime.manifest import OptimiserName, fix
 from impasto.runtime.optimiser import LBFGS, Adam, Optimiser
@@ -128,6 +129,30 @@ def test_adam_projects_onto_the_range_of_a_picture(make: Make) -> None:
         np.testing.assert_allclose(x, expected, atol=2e-6)
     assert (x == 0).any()
     assert (x == 1).any()
+
+
+def test_adam_in_parts_is_adam(graphs: Graphs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proposal that is not taken leaves no trace either."""
+    random, shape = np.random.default_rng(2), (1, 3, 4 * SIDE, SIDE)
+    preset = graphs.bundle.manifest.presets["gatys2016"]
+    whole = Adam(graphs, preset, *shape[2:])
+    monkeypatch.setattr(optimiser_module, "PART", SIDE * SIDE)
+    parts = Adam(graphs, preset, *shape[2:])
+    assert parts._shape[0] == 4
+    device, images = Device("cpu"), [random.random(shape, np.float32)] * 2
+    for _ in range(5):
+        gradient = device.upload(random.standard_normal(shape).astype(np.float32))
+        for step in (1.0, 0.3):
+            found = []
+            for optimiser, image in zip((whole, parts), images, strict=True):
+                into = device.empty(*shape)
+                optimiser.propose(device.upload(image), gradient, step, into)
+                found.append(into.numpy().copy())
+        for optimiser, image in zip((whole, parts), images, strict=True):
+            optimiser.accept(device.upload(image), gradient)
+        np.testing.assert_array_equal(*found)
+        assert abs(found[0] - images[0]).max() > 0
+        images = found
 
 
 # The preconditioner

@@ -123,6 +123,8 @@ HEADS: list[list[Head]] = [
         lambda x: x[:, :, ::3, ::3],
         lambda x: x[:, :, 1:] - x[:, :, :-1],
         lambda x: F.pixel_unshuffle(x, 2),
+        lambda x: x[:, :, 2::2, ::2],
+        lambda x: F.pixel_shuffle(torch.cat([x[:, :16]] * 4, 1), 2),
     ],
     [
         lambda x: x * x.detach().mean(1, keepdim=True),

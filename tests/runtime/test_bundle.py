@@ -19,6 +19,7 @@ from onnx import helper
 from impasto.runtime.bundle import Bundle, check_graph, check_names, check_values
 from impasto.runtime.errors import BundleError
 from impasto.runtime.manifest import SCHEMA, Manifest
+from impasto.runtime.session import Device, file_of
 
 SHIPPED = Path(str(resources.files("impasto.models") / "vgg19"))
 TEXT = (SHIPPED / "manifest.json").read_text(encoding="utf-8")
@@ -182,6 +183,32 @@ def test_names_that_a_bundle_cannot_hold(folder: Path, name: str) -> None:
 def test_graphs_that_are_not_described(folder: Path, change: Callable[[Any], object]) -> None:
     edit(folder, change)
     assert "it does not describe" in refusal(folder)
+
+
+def test_a_graph_with_winograds_convolutions_must_be_there(folder: Path) -> None:
+    edit(folder, lambda raw: raw["winograd"].update({"step-avg.onnx": "other.onnx"}))
+    assert "does not describe other.onnx" in refusal(folder)
+
+
+def test_it_must_stand_for_a_graph_of_the_bundle(folder: Path) -> None:
+    edit(folder, lambda raw: raw["winograd"].update({"other.onnx": "step-avg-winograd.onnx"}))
+    assert "other.onnx, which another stands for, is no graph of it" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "device", "expected"),
+    [
+        ("step-avg.onnx", (192, 256), "cpu", "step-avg-winograd.onnx"),
+        ("pullback-max.onnx", (192, 256), "cpu", "pullback-max-winograd.onnx"),
+        ("step-avg.onnx", (48, 64), "cpu", "step-avg.onnx"),
+        ("describe-avg.onnx", (192, 256), "cpu", "describe-avg.onnx"),
+        ("step-avg.onnx", (192, 256), "cuda", "step-avg.onnx"),
+    ],
+)
+def test_which_graph_is_opened(
+    name: str, size: tuple[int, int], device: str, expected: str
+) -> None:
+    assert file_of(Bundle("vgg19"), name, size, Device(device)) == expected
 
 
 @pytest.mark.parametrize("part", ["presets", "poolings", "terms"])
