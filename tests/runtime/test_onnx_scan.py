@@ -18,6 +18,8 @@ from impasto.runtime import onnx_scan
 from impasto.runtime.onnx_scan import scan
 
 SHIPPED = sorted(Path(str(resources.files("impasto.models") / "vgg19")).glob("*.onnx"))
+SMALL = [path for path in SHIPPED if "winograd" not in path.name]
+"""The others hold nothing else, six times as often."""
 
 
 def model(*nodes: onnx.NodeProto, opset: int = 18) -> onnx.ModelProto:
@@ -159,7 +161,7 @@ def test_an_opset_given_twice_is_refused() -> None:
         scan(twice)
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SMALL, ids=lambda path: path.name)
 def test_changed_bytes_never_hide_anything(path: Path) -> None:
     content, random, compared = path.read_bytes(), np.random.default_rng(5), 0
     for _ in range(150):
