@@ -47,8 +47,7 @@ class Draft:
     ) -> str:
         """Write a graph, and one for CPUs if it runs often; the first one's file name."""
         self.signatures[name] = Signature(inputs=dict(inputs), outputs=dict(outputs), live=live)
-        twin = model.clone()
-        if often and winograd.rewrite(twin):
+        if often and winograd.rewrite(twin := model.clone()):
             self.winograd[name] = f"{Path(name).stem}-winograd.onnx"
             self._write(self.winograd[name], twin, inputs, outputs)
         self._write(name, model, inputs, outputs)
