@@ -92,18 +92,25 @@ def max_pool2d_with_indices(x: Any, kernel: Sequence[int], *_: Any) -> Any:
 def max_pool2d_with_indices_backward(grad: Any, x: Any, kernel: Sequence[int], *_: Any) -> Any:
     """The gradient goes to the first maximum of each window, in reading order, as in PyTorch.
 
-    Each corner of the windows is a plane; a corner takes what no earlier corner took.
+    Each corner of the windows is a plane; a corner takes what no earlier corner took, and the last
+    one the rest.
     """
     _require_halving(kernel)
     largest, _ = op.MaxPool(x, kernel_shape=[2, 2], strides=[2, 2])
-    if _made_by(x, "Relu"):  # the mask of its gradient, at a quarter of the positions
-        grad = op.Mul(grad, _mask(op, largest))
-    taken = [op.Cast(op.Equal(corner, largest), to=ir.DataType.FLOAT) for corner in _corners(x)]
+    *corners, _ = _corners(x)
     left, planes = grad, []
-    for mine in taken:
-        planes.append(op.Mul(left, mine))  # Where is several times slower
+    if _made_by(x, "Relu"):  # its gradient's mask, at a quarter of the positions
+        left = op.Sub(left, _where_zero(op, largest, left))
+    for corner in corners:
+        planes.append(_where_zero(op, op.Sub(largest, corner), left))
         left = op.Sub(left, planes[-1])
+    planes.append(left)
     return op.DepthToSpace(op.Concat(*planes, axis=1), blocksize=2)
+
+
+def _where_zero(op: Any, x: Any, y: Any) -> Any:
+    """What y is where x, never negative, is 0 (or below 1e-30). Where is several times slower."""
+    return op.Mul(op.HardSigmoid(x, alpha=-1e30, beta=1.0), y)
 
 
 def _corners(x: Any) -> list[Any]:

@@ -22,6 +22,9 @@ from .phases import FLOAT, Phases, Tape, channels_of
 LEAST_CHANNELS = 128
 """With fewer, the sums cost what the products save."""
 
+BLOCK = 16
+"""Channels that lie side by side."""
+
 # B^T makes d0 - d2, d1 + d2, d2 - d1, d3 - d1; A^T is [[1, 1, 1, 0], [0, 1, -1, 1]]: the paper's,
 # but for the sign of the last row of one and the last column of the other.
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
@@ -56,6 +59,7 @@ class _Rewriter:
             "HardSigmoid": self._elementwise,
             "Add": self._elementwise,
             "Mul": self._mul,
+            "Sub": self._sub,
             "AveragePool": self._averagepool,
             "MaxPool": self._maxpool,
             "Slice": self._slice,
@@ -98,6 +102,13 @@ class _Rewriter:
         number = y.const_value.numpy().item()
         return self._replace(node, self.tape.depthwise(self._whole(x), [[number]]))
 
+    def _sub(self, node: ir.Node) -> bool:
+        """A Sub would leave the blocked layout. An Add broadcasts as it does."""
+        x, y = _given(node)
+        if not _in_blocks(x) or not _in_blocks(y) or {x, y} & self.apart:
+            return False
+        return self._replace(node, self.tape.plus(x, y, -1))
+
     def _averagepool(self, node: ir.Node) -> bool:
         if not self._is_apart(node) or not _halves(node):
             return False
@@ -112,12 +123,12 @@ class _Rewriter:
 
     def _slice(self, node: ir.Node) -> bool:
         """Every other row and column of max pooling's input: a phase."""
-        start, end, *rest = _numbers(node)
-        if not self._is_apart(node) or start not in CORNERS or rest != [[2, 3], [2, 2]]:
+        (x, *_), (start, end, *rest) = _given(node), _numbers(node)
+        if start not in CORNERS or rest != [[2, 3], [2, 2]] or end is None or min(end) < 2**31:
             return False
-        if end is None or min(end) < 2**31:
+        if x not in self.apart and not (_in_blocks(x) and _has_phases(x)):
             return False
-        return self._replace(node, self.phases[_given(node)[0]][CORNERS.index(start)])
+        return self._replace(node, self._phases(x)[CORNERS.index(start)])
 
     def _resize(self, node: ir.Node) -> bool:
         """Average pooling's gradient, every position repeated: all phases are the same."""
@@ -130,13 +141,16 @@ class _Rewriter:
 
     def _depthtospace(self, node: ir.Node) -> bool:
         """Max pooling's gradient, of a plane for each corner of the windows: those are phases."""
-        planes, attributes = _given(node)[0].producer(), node.attributes
+        concat, attributes = _given(node)[0].producer(), node.attributes
         halves = attributes.get_string("mode", "DCR"), attributes.get_int("blocksize")
-        if planes is None or planes.op_type != "Concat" or halves != ("DCR", 2):
+        if concat is None or concat.op_type != "Concat" or halves != ("DCR", 2):
             return False
-        if planes.attributes.get_int("axis") == 1 and len(planes.inputs) == 4:
-            self.phases[node.outputs[0]] = _given(planes)
-        return False
+        planes = _given(concat)
+        alike = all(map(_in_blocks, planes)) and len({channels_of(plane) for plane in planes}) == 1
+        if concat.attributes.get_int("axis") != 1 or len(planes) != 4 or not alike:
+            return False
+        self._keep(node, planes)
+        return True
 
     def _convolve(self, phases: Phases, kernels: Kernels, bias: Sequence[ir.Value]) -> Phases:
         plus, patches = self.tape.plus, self._patches(phases)
@@ -247,12 +261,25 @@ def _pays(node: ir.Node) -> bool:
         and attributes.get_int("group", 1) == 1
         and all(_many(channels_of(kernel, axis)) for axis in (0, 1))
         and out.shape[0] == 1
-        and all(map(_even, out.shape[2:]))
+        and _has_phases(out)
     )
 
 
 def _many(channels: int) -> bool:
-    return channels >= LEAST_CHANNELS and channels % 16 == 0
+    return channels >= LEAST_CHANNELS and channels % BLOCK == 0
+
+
+def _in_blocks(value: ir.Value) -> bool:
+    """Whether it is, or can be, a feature map in the blocked layout."""
+    shape = value.shape
+    if shape is None or len(shape) != 4 or shape[0] != 1:
+        return False
+    return isinstance(shape[1], int) and shape[1] % BLOCK == 0
+
+
+def _has_phases(value: ir.Value) -> bool:
+    """Whether all four are of the same size."""
+    return value.shape is not None and all(map(_even, value.shape[2:]))
 
 
 def _even(side: Any) -> bool:

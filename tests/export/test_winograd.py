@@ -122,14 +122,18 @@ HEADS: list[list[Head]] = [
         lambda x: x[:, :, 2:5],
         lambda x: x[:, :, ::3, ::3],
         lambda x: x[:, :, 1:] - x[:, :, :-1],
+        lambda x: x[:, :, ::2, 1::2] - x[:, :, 1::2, ::2],
+        lambda x: x[:, :, :-1][:, :, 1::2, ::2],
         lambda x: F.pixel_unshuffle(x, 2),
         lambda x: x[:, :, 2::2, ::2],
         lambda x: F.pixel_shuffle(torch.cat([x[:, :16]] * 4, 1), 2),
+        lambda x: F.pixel_shuffle(torch.cat([x[:, :16], x[:, :32], x[:, :64], x[:, :16]], 1), 2),
     ],
     [
         lambda x: x * x.detach().mean(1, keepdim=True),
         lambda x: x * torch.arange(x.shape[1]).reshape(1, -1, 1, 1),
         lambda x: x * 0.3 + 0.1,
+        lambda x: x - x.detach().mean((2, 3), keepdim=True),
         lambda x: x.flatten(2)[0] @ x.flatten(2)[0].T / x.shape[2],
     ],
     [
