@@ -53,11 +53,10 @@ class Pair:
         return self.folder / f"{self.name}.log"
 
 
-def prepare(folder: Path, name: str, pictures: tuple[str, str, int, int]) -> Pair:
+def prepare(folder: Path, name: str, content: str, style: str, width: int, height: int) -> Pair:
     """Content and style as files."""
     folder.mkdir(parents=True, exist_ok=True)
     pair = Pair(folder, name)
-    content, style, width, height = pictures
     cut(content, width, height).save(pair.file("content"))
     cut(style, width, height).save(pair.file("style"))
     return pair

@@ -23,14 +23,16 @@ from settings import ROOT, Settings
 from impasto.runtime import Engine
 
 PAIRS = {
-    "photo": ("photo", "painting", 512, 384),
-    "chelsea": ("chelsea", "ihc", 512, 384),
-    "astronaut": ("astronaut", "painting", 512, 384),
-    "coffee": ("coffee", "hubble_deep_field", 512, 384),
-    "photo-large": ("photo", "painting", 1024, 768),
+    "photo": ("photo", "painting"),
+    "chelsea": ("chelsea", "ihc"),
+    "astronaut": ("astronaut", "painting"),
+    "coffee": ("coffee", "hubble_deep_field"),
+    "motorcycle": ("motorcycle_left", "retina"),
 }
-"""Content, style, width, height: sides that are multiples of 16, so that nothing is padded."""
-SMALL = {"photo": ("photo", "painting", 64, 48)}
+"""Content and style."""
+SIZES = [(256, 192), (512, 384), (1024, 768)]
+SMALL_SIZES = [(64, 48)]
+"""(width, height): multiples of 16, so that nothing is padded."""
 STEPS, SMALL_STEPS = 500, 25
 LIMITS = (150, 300, 600)
 """Iterations within which ours is tried."""
@@ -67,8 +69,9 @@ def _pairs(settings: Settings) -> Iterator[Pair]:
         for path in painted:
             yield Pair(settings.pastiche, path.stem.removesuffix("-pastiche"))
         return
-    for name, pictures in (SMALL if settings.small else PAIRS).items():
-        yield prepare(FOLDER, name, pictures)
+    for size in SMALL_SIZES if settings.small else SIZES:
+        for name, pictures in PAIRS.items():
+            yield prepare(FOLDER, f"{name}-{size[0]}", *pictures, *size)
 
 
 def _row(pair: Pair, engine: Engine, settings: Settings) -> list[str]:
