@@ -76,7 +76,7 @@ class _Rewriter:
                         node.replace_input_with(i, self._whole(value))
             self.graph.insert_before(node, self.tape.take())
         assert not self.apart.intersection(self.graph.outputs)  # none is a feature map
-        return bool(self.apart)
+        return bool(self.kernels)
 
     def _conv(self, node: ir.Node) -> bool:
         if not _pays(node):
