@@ -97,9 +97,10 @@ def max_pool2d_with_indices_backward(grad: Any, x: Any, kernel: Sequence[int], *
     """
     _require_halving(kernel)
     largest, _ = op.MaxPool(x, kernel_shape=[2, 2], strides=[2, 2])
-    *corners, _ = _corners(x)
-    left, planes = grad, []
-    if _made_by(x, "Relu"):  # its gradient's mask, at a quarter of the positions
+    corners, left, planes = _corners(x), grad, []
+    # The ReLU's gradient, at a quarter of the positions. Not by a Mul with its mask: then ONNX
+    # Runtime would make the first corner's mask during the forward pass, and keep it.
+    if _made_by(x, "Relu"):
         left = op.Sub(left, _where_zero(op, largest, left))
     for corner in corners:
         planes.append(_where_zero(op, op.Sub(largest, corner), left))
@@ -114,10 +115,10 @@ def _where_zero(op: Any, x: Any, y: Any) -> Any:
 
 
 def _corners(x: Any) -> list[Any]:
-    """The planes of first, second, third and fourth positions of 2x2 windows."""
+    """The planes of first, second and third positions of 2x2 windows."""
     ends, axes = op.Constant(value_ints=[2**31, 2**31]), op.Constant(value_ints=[2, 3])
     steps = op.Constant(value_ints=[2, 2])
-    starts = [op.Constant(value_ints=[row, column]) for row in (0, 1) for column in (0, 1)]
+    starts = [op.Constant(value_ints=[row, column]) for row, column in ((0, 0), (0, 1), (1, 0))]
     return [op.Slice(x, start, ends, axes, steps) for start in starts]
 
 

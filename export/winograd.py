@@ -126,7 +126,7 @@ class _Rewriter:
         (x, *_), (start, end, *rest) = _given(node), _numbers(node)
         if start not in CORNERS or rest != [[2, 3], [2, 2]] or end is None or min(end) < 2**31:
             return False
-        if x not in self.apart and not (_in_blocks(x) and _has_phases(x)):
+        if x not in self.apart and not _splits(x):
             return False
         return self._replace(node, self._phases(x)[CORNERS.index(start)])
 
@@ -249,8 +249,8 @@ class _Rewriter:
 
 def _pays(node: ir.Node) -> bool:
     """A plain 3x3 convolution of many channels, with an even number of rows and of columns."""
-    kernel, out, attributes = node.inputs[1], node.outputs[0], node.attributes
-    if kernel is None or kernel.shape is None or out.shape is None:
+    kernel, attributes = node.inputs[1], node.attributes
+    if kernel is None or kernel.shape is None:
         return False
     return (
         kernel.shape[2:] == (3, 3)
@@ -260,8 +260,7 @@ def _pays(node: ir.Node) -> bool:
         )
         and attributes.get_int("group", 1) == 1
         and all(_many(channels_of(kernel, axis)) for axis in (0, 1))
-        and out.shape[0] == 1
-        and _has_phases(out)
+        and _splits(node.outputs[0])
     )
 
 
@@ -277,9 +276,9 @@ def _in_blocks(value: ir.Value) -> bool:
     return isinstance(shape[1], int) and shape[1] % BLOCK == 0
 
 
-def _has_phases(value: ir.Value) -> bool:
-    """Whether all four are of the same size."""
-    return value.shape is not None and all(map(_even, value.shape[2:]))
+def _splits(value: ir.Value) -> bool:
+    """Whether it has four phases of one size in the blocked layout."""
+    return _in_blocks(value) and value.shape is not None and all(map(_even, value.shape[2:]))
 
 
 def _even(side: Any) -> bool:
