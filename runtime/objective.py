@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .manifest import Term, fix
 from .scratch import Scratch
-from .session import Graph, Graphs, Value
+from .session import Device, Graph, Graphs, Value
 from .tiles import Tile, cut, tile_shape
 
 Tensor = NDArray[np.float32]
@@ -152,6 +152,9 @@ class Tiled(Objective):
         self._strides = {term.name: self._stride(term) for term in self._terms("content")}
         self._shape = shape
         self._scratches: list[Scratch] = []
+        host, sums = Device("cpu"), sum(math.prod(term.sums) for term in manifest.terms)
+        # Not in the graphs' memory: what they take could not be given back while these are there.
+        self._found = {"sums": host.empty(sums), "gradient": host.empty(1, 3, *shape)}
 
     @cached_property
     def _statistics(self) -> Graph:
@@ -169,7 +172,7 @@ class Tiled(Objective):
         """See Objective."""
         graph = self._graphs.open(self._files.describe, *self._shape)
         scratches = {
-            term.name: Scratch(fix(term.shape or (), *self._size))
+            term.name: Scratch(fix(term.shape or (), *self._size), "content features")
             for term in self._terms("content")
         }
         self._scratches = list(scratches.values())
@@ -197,10 +200,11 @@ class Tiled(Objective):
 
     def _sums(self, image: Tensor) -> NDArray[np.float64]:
         """The statistics, added up."""
-        total = np.zeros(sum(math.prod(term.sums) for term in self._manifest.terms))
+        found = self._found["sums"].numpy()
+        total = np.zeros(found.shape)
         for tile, last in self._passing():
-            out = self._statistics.run(self._inputs(tile, image), to_host=("sums",), release=last)
-            total += out["sums"].numpy()
+            self._statistics.run(self._inputs(tile, image), into=self._found, release=last)
+            total += found
         return total
 
     def aim(self, targets: Targets, weights: Sequence[float]) -> None:
@@ -226,10 +230,11 @@ class Tiled(Objective):
         return point
 
     def _pull_back(self, image: Tensor, cotangents: Value, gradient: Tensor) -> None:
+        found = self._found["gradient"].numpy()
         for tile, last in self._passing():
             inputs = {**self._inputs(tile, image), "cotangents": cotangents}
-            out = self._pullback.run(inputs, to_host=("gradient",), release=last)
-            gradient[:, :, tile.window[0], tile.window[1]] += out["gradient"].numpy()
+            self._pullback.run(inputs, into=self._found, release=last)
+            gradient[:, :, tile.window[0], tile.window[1]] += found
 
     def _passing(self) -> Iterator[tuple[Tile, bool]]:
         """The tiles, and which is the last: a pass's memory is given back before the next one."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from .manifest import Preset
 from .plan import Stage
+from .scratch import Scratch
 from .session import Device, Graphs, Value
 
 PART = 500_000
@@ -39,36 +40,52 @@ class Optimiser(ABC):
 
 
 class Adam(Optimiser):
-    """First moments, second moments and a count. On the CPU large images are done part by part."""
+    """First moments, second moments and a count.
+
+    On the CPU large images are done part by part, and the moments of those that are evaluated in
+    tiles are in a temporary file.
+    """
 
     tolerance = 10.0  # it may climb: a step does not depend on the loss
     points = 1
 
-    def __init__(self, graphs: Graphs, preset: Preset, height: int, width: int) -> None:
+    def __init__(
+        self, graphs: Graphs, preset: Preset, in_tiles: bool, height: int, width: int
+    ) -> None:
         self._device = graphs.device
-        rows = _rows(graphs, height, width) if self._device.kind == "cpu" else height
+        on_cpu = self._device.kind == "cpu"
+        rows = _rows(graphs, height, width) if on_cpu else height
         self._graph = graphs.get(graphs.bundle.manifest.optimisers.adam, rows, width)
         self._shape = (height // rows, 1, 3, rows, width)
         self._rate = preset.rate
         self._count = 0.0
+        self._scratches: list[Scratch] = []
         self._moments = {
-            name: _zeros(self._device, 1, 3, height, width) for name in ("mean", "square")
+            name: self._moment(on_cpu and in_tiles, height, width) for name in ("mean", "square")
         }
+
+    def _moment(self, in_file: bool, height: int, width: int) -> Value:
+        if not in_file:
+            return _zeros(self._device, 1, 3, height, width)
+        self._scratches.append(Scratch((1, 3, height, width), "Adam's moments"))
+        return self._device.upload(self._scratches[-1].array)
 
     def propose(self, image: Value, gradient: Value, step: float, into: Value) -> None:
         """See Optimiser. What the moments become is left to ``accept``: huge ones have no twins."""
         for part in range(self._shape[0]):
             self._run(part, image, gradient, step, self._part({"next_image": into}, part))
+            self._leave()
 
     def accept(self, image: Value, gradient: Value) -> None:
         """See Optimiser."""
         for part in range(self._shape[0]):
             found = self._run(part, image, gradient, 1.0)
-            if self._shape[0] == 1:
-                self._moments = {name: found[f"next_{name}"] for name in self._moments}
-            else:
+            if self._device.kind == "cpu":
                 for name, moment in self._part(self._moments, part).items():
                     np.copyto(moment.numpy(), found[f"next_{name}"].numpy())
+                self._leave()
+            else:
+                self._moments = {name: found[f"next_{name}"] for name in self._moments}
         self._count = float(found["next_count"].numpy()[0])
 
     def _run(
@@ -101,7 +118,12 @@ class Adam(Optimiser):
         self._count = 0.0
         for value in self._moments.values():
             value.update_inplace(np.zeros(value.shape(), np.float32))
+            self._leave()
         return had
+
+    def _leave(self) -> None:
+        for scratch in self._scratches:
+            scratch.leave()
 
 
 def _rows(graphs: Graphs, height: int, width: int) -> int:
@@ -183,7 +205,7 @@ def make_optimiser(
     """The stage's optimiser at a size."""
     if stage.optimizer == "lbfgs":
         return LBFGS(graphs, preset, stage.history, height, width)
-    return Adam(graphs, preset, height, width)
+    return Adam(graphs, preset, stage.tile_pixels is not None, height, width)
 
 
 def _zeros(device: Device, *shape: int) -> Value:

@@ -18,13 +18,15 @@ Size = tuple[int, int]
 
 IMAGE = 3 * 4
 """Bytes of a pixel of an image, a gradient or one of a pair of L-BFGS."""
-ADAM_IMAGES = 8
-"""Images that live at once: three slots' images and gradients, and two moments."""
+ADAM_IMAGES = 6
+"""Images that live at once: three slots' images and gradients."""
+ADAM_MOMENTS = 2
+"""Two more, which are in a file where the image is in tiles."""
 LBFGS_IMAGES = 14
 """Four slots, a new pair, and what its graph needs; two more for every pair that is kept."""
 ARENA = 1.3
 """What ONNX Runtime takes, in units of what lives at once."""
-WHOLE_GRAPHS, TILE_GRAPHS = 250_000_000, 420_000_000
+WHOLE_GRAPHS, TILE_GRAPHS = 250_000_000, 480_000_000
 """Bytes of the kernels in the graphs that a scale keeps open."""
 OPENING = 450_000_000
 """What opening a graph takes for a moment: the least that a scale needs, however small."""
@@ -125,6 +127,7 @@ def _ways(
         state = pixels * images * IMAGE
         known = replace(blank, optimizer=optimizer, history=history)
         if tile_pixels is None:
+            state += pixels * ADAM_MOMENTS * IMAGE * (optimizer == "adam")
             content = 4 * pixels * _content(manifest)  # in tiles it is in a file
             needed = round(WHOLE_GRAPHS + state + content + pixels * whole)
             return replace(known, memory=max(OPENING, needed))

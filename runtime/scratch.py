@@ -1,4 +1,4 @@
-"""Arrays in a temporary file: what a huge picture needs once in an evaluation."""
+"""Arrays in a temporary file: what a huge picture needs once in an iteration."""
 
 from __future__ import annotations
 
@@ -15,16 +15,20 @@ from .memory import show
 
 
 class Scratch:
-    """A float32 array of zeros in a file that is gone with it."""
+    """A float32 array of zeros in a file that is gone with it; ``what`` is said if it has no room.
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    Raises:
+        SettingError: it has none.
+    """
+
+    def __init__(self, shape: tuple[int, ...], what: str) -> None:
         size = max(4 * math.prod(shape), 1)
         with tempfile.TemporaryFile() as file:
             try:
                 _reserve(file.fileno(), size)
             except OSError as error:
                 raise SettingError(
-                    f"{tempfile.gettempdir()} has no room for {show(size)} of content features "
+                    f"{tempfile.gettempdir()} has no room for {show(size)} of {what} "
                     f"({error.strerror}): set TMPDIR to a folder that has"
                 ) from None
             self._map = mmap.mmap(file.fileno(), size)

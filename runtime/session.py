@@ -212,6 +212,8 @@ class Graph:
                 else:
                     binding.bind_output(name, self.device.kind, self.device.index)
             self._session.run_with_iobinding(binding, self._options(release, slot))
+        if release:
+            _trim()
         return dict(zip(self.outputs, binding.get_outputs(), strict=True))
 
     def _options(self, release: bool, slot: int) -> Any:
@@ -269,7 +271,7 @@ def session_options(bundle: Bundle, name: str, size: tuple[int, int], threads: i
 
 
 def _trim() -> None:
-    """Let glibc return what opening a graph took: kernels are unpacked, transposed and packed."""
+    """Let glibc return what was freed, such as the kernels that were unpacked to open a graph."""
     with suppress(AttributeError, OSError, TypeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
 

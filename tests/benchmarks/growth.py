@@ -109,11 +109,11 @@ def impasto_steps(content: str, style: str, device: str) -> tuple[list[float], s
     with Image.open(content) as image:
         settings: dict[str, Any] = {"size": max(image.size), "memory": _budget(device)}
     engine = Engine.load("vgg19", device=device)
-    stage = engine.start(content, style, **settings).plan.stages[-1]
+    iterations = _steps(math.prod(image.size)) + 1
+    run = engine.start(content, style, iterations=iterations, **settings)
+    stage = run.plan.stages[-1]
     steps: list[Step] = []
-    iterations = _steps(math.prod(stage.size)) + 1
-    result = engine.stylize(content, style, iterations=iterations, on_step=steps.append, **settings)
-    result.save(Path(content).with_name("out.png"))
+    run.finish(on_step=steps.append).save(Path(content).with_name("out.png"))
     ends = [step.seconds for step in last_scale(steps)]
     optimiser = f"L-BFGS {stage.history}" if stage.history else "Adam"
     how = f"{TILED if stage.tile_pixels else 'whole'}, {optimiser}"

@@ -139,3 +139,43 @@ def test_a_run_keeps_to_its_plan() -> None:
     tile, planned, added = held("8GB")
     assert tile == 0
     assert 0.6 * planned <= added <= planned
+
+
+PASSES = """
+import math, sys
+import numpy as np
+from impasto.runtime import Engine
+from impasto.runtime.memory import used
+from impasto.runtime.objective import Tiled
+from impasto.runtime.session import Graph
+
+run, left = Graph.run, []
+
+def watched(graph, *args, **options):
+    found = run(graph, *args, **options)
+    if options.get("release"):
+        left.append(used())
+    return found
+
+Graph.run = watched
+engine, size, shape = Engine.load(device="cpu"), (384, 960), (384, 576)
+objective = Tiled(engine._graphs, "avg", size, shape)
+objective.aim({}, [1.0] * len(engine.manifest.terms))
+objective._statistics, objective._pullback
+(slot,) = objective.slots(1)
+slot.image.update_inplace(np.random.default_rng(0).random((1, 3, *size), np.float32))
+slot.gradient.numpy()[:] = 0
+before = used()
+objective.evaluate(slot)
+print(4 * math.prod(shape) * engine.manifest.signatures["pullback-avg.onnx"].live, before, *left)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what is resident is measured on Linux")
+def test_a_pass_over_tiles_gives_its_memory_back() -> None:
+    """Not so where an output of it lives in the memory that its graph took."""
+    command = [sys.executable, "-c", PASSES]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    live, before, *left = map(float, text.split())
+    assert len(left) == 2
+    assert max(left) - before < 0.4 * live

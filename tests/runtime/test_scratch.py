@@ -15,7 +15,7 @@ from impasto.runtime.scratch import Scratch
 
 
 def test_it_begins_with_zeros_and_keeps_what_is_written() -> None:
-    scratch = Scratch((3, 5, 7))
+    scratch = Scratch((3, 5, 7), "numbers")
     assert not scratch.array.any()
     expected = np.random.default_rng(0).random((3, 5, 7), np.float32)
     scratch.array[:] = expected
@@ -25,7 +25,7 @@ def test_it_begins_with_zeros_and_keeps_what_is_written() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="what is resident is Linux' matter")
 def test_what_was_left_is_not_resident() -> None:
-    scratch = Scratch((64, 1024, 1024))
+    scratch = Scratch((64, 1024, 1024), "numbers")
     process = psutil.Process()
     before = process.memory_info().rss
     scratch.array[:] = 1
@@ -40,6 +40,6 @@ def test_what_was_left_is_not_resident() -> None:
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="only there it is known before")
 def test_a_full_disk_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with pytest.raises(SettingError, match=r"no room for .* set TMPDIR"):
-        Scratch((1 << 20, 1 << 20, 64))
+    with pytest.raises(SettingError, match=r"no room for .* of content features .* set TMPDIR"):
+        Scratch((1 << 20, 1 << 20, 64), "content features")
     assert not list(tmp_path.iterdir())
