@@ -11,6 +11,7 @@ from .errors import SettingError
 from .image import Picture, padded_size, scaled_size
 from .manifest import Manifest, OptimiserName, Preset
 from .memory import show
+from .scratch import check_room
 from .tiles import cut, tile_shape
 
 Size = tuple[int, int]
@@ -47,6 +48,8 @@ class Stage:
     """Larger images are evaluated in tiles of at most so many pixels."""
     memory: int
     """Bytes that it needs, beyond what the process has before."""
+    files: int
+    """Bytes of temporary files."""
     work: float
     """Pixels that an evaluation computes, counted as those of a whole image."""
 
@@ -78,7 +81,7 @@ def make_stages(
     """The scales up to ``size`` pixels on the long side, each to fit into ``budget`` bytes.
 
     Raises:
-        SettingError: a scale needs more memory, however it is done.
+        SettingError: a scale needs more memory, however it is done, or its files more room.
     """
     sides = [size]
     while sides[-1] // 2 >= preset.coarsest:
@@ -89,6 +92,7 @@ def make_stages(
         if iterations is not None:
             count = iterations if side == size else min(count, iterations)
         stages.append(_fit(manifest, preset, scaled_size(*source, side), count, budget))
+    check_room(max(stage.files for stage in stages))
     return stages
 
 
@@ -120,16 +124,17 @@ def _ways(
     tile = max(_live(manifest, graphs.pullback), _live(manifest, graphs.statistics))
     padded = padded_size(*size, manifest.alignment)
     pixels = math.prod(padded)
-    blank = Stage(size, iterations, "adam", 0, None, 0, pixels)
+    blank = Stage(size, iterations, "adam", 0, None, 0, 0, pixels)
 
     def way(optimizer: OptimiserName, history: int, tile_pixels: int | None) -> Stage:
         images = 2 * history + LBFGS_IMAGES if optimizer == "lbfgs" else ADAM_IMAGES
         state = pixels * images * IMAGE
+        movable = 4 * pixels * _content(manifest)  # in tiles this is in files
+        if optimizer == "adam":
+            movable += pixels * ADAM_MOMENTS * IMAGE
         known = replace(blank, optimizer=optimizer, history=history)
         if tile_pixels is None:
-            state += pixels * ADAM_MOMENTS * IMAGE * (optimizer == "adam")
-            content = 4 * pixels * _content(manifest)  # in tiles it is in a file
-            needed = round(WHOLE_GRAPHS + state + content + pixels * whole)
+            needed = round(WHOLE_GRAPHS + state + movable + pixels * whole)
             return replace(known, memory=max(OPENING, needed))
         state += TILE_GRAPHS
         room = max(tile_pixels, min(pixels // 2, round((budget - state) / tile)))
@@ -139,6 +144,7 @@ def _ways(
             known,
             tile_pixels=room,
             memory=max(OPENING, round(state + math.prod(shape) * tile)),
+            files=round(movable),
             work=1.5 * len(tiles) * math.prod(shape),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import mmap
 import os
+import shutil
 import tempfile
 
 import numpy as np
@@ -27,10 +28,7 @@ class Scratch:
             try:
                 _reserve(file.fileno(), size)
             except OSError as error:
-                raise SettingError(
-                    f"{tempfile.gettempdir()} has no room for {show(size)} of {what} "
-                    f"({error.strerror}): set TMPDIR to a folder that has"
-                ) from None
+                raise _no_room(size, what, error.strerror) from None
             self._map = mmap.mmap(file.fileno(), size)
         self.array: NDArray[np.float32] = np.frombuffer(self._map, np.float32, math.prod(shape))
         self.array = self.array.reshape(shape)
@@ -39,6 +37,24 @@ class Scratch:
         """The pages that were touched are the file's alone again."""
         if hasattr(mmap, "MADV_DONTNEED"):
             self._map.madvise(mmap.MADV_DONTNEED)
+
+
+def check_room(size: int) -> None:
+    """Whether so many bytes have room now, so that it is said before anything is computed.
+
+    Raises:
+        SettingError: they have none.
+    """
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    if size > free:
+        raise _no_room(size, "temporary files", f"{show(free)} are free")
+
+
+def _no_room(size: int, what: str, reason: str | None) -> SettingError:
+    return SettingError(
+        f"{tempfile.gettempdir()} has no room for {show(size)} of {what} ({reason}): "
+        "set TMPDIR to a folder that has"
+    )
 
 
 def _reserve(descriptor: int, size: int) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 
-from impasto.runtime import SettingError
+from impasto.runtime import Engine, SettingError
 from impasto.runtime.scratch import Scratch
 
 
@@ -43,3 +43,16 @@ def test_a_full_disk_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     with pytest.raises(SettingError, match=r"no room for .* of content features .* set TMPDIR"):
         Scratch((1 << 20, 1 << 20, 64), "content features")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a file system without room")
+def test_a_run_without_room_for_its_files_is_refused_before_it_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = Engine.load(device="cpu")
+    picture = np.zeros((2000, 2000, 3), np.uint8)
+    monkeypatch.setattr(tempfile, "tempdir", "/proc")
+    engine.start(picture, picture, size=256)  # needs none
+    for optimizer, size in (("lbfgs", "128 MB"), ("adam", "224 MB")):
+        with pytest.raises(SettingError, match=rf"^/proc has no room for {size} .*\(0 MB"):
+            engine.start(picture, picture, size=2000, memory="3GB", optimizer=optimizer)
