@@ -25,8 +25,9 @@ ADAM_MOMENTS = 2
 """Two more, which are in a file where the image is in tiles."""
 LBFGS_IMAGES = 14
 """Four slots, a new pair, and what its graph needs; two more for every pair that is kept."""
-ARENA = 1.3
-"""What ONNX Runtime takes, in units of what lives at once."""
+ARENA, TILE_ARENA = 1.3, 1.4
+"""What ONNX Runtime takes, in units of what lives at once: 1.27 to 1.5, as it grows by powers of
+two. Tiles are there to keep to what was allowed."""
 WHOLE_GRAPHS, TILE_GRAPHS = 250_000_000, 480_000_000
 """Bytes of the kernels in the graphs that a scale keeps open."""
 OPENING = 450_000_000
@@ -120,8 +121,8 @@ def _ways(
     if preset.optimizer == "lbfgs":
         optimisers = [("lbfgs", history) for history in histories] + optimisers
     graphs = manifest.poolings[preset.pooling]
-    whole = _live(manifest, graphs.step)
-    tile = max(_live(manifest, graphs.pullback), _live(manifest, graphs.statistics))
+    whole = ARENA * _live(manifest, graphs.step)
+    tile = TILE_ARENA * max(_live(manifest, name) for name in (graphs.pullback, graphs.statistics))
     padded = padded_size(*size, manifest.alignment)
     pixels = math.prod(padded)
     blank = Stage(size, iterations, "adam", 0, None, 0, 0, pixels)
@@ -157,8 +158,8 @@ def _ways(
 
 
 def _live(manifest: Manifest, graph: str) -> float:
-    """Bytes that a graph takes for a pixel."""
-    return ARENA * 4 * manifest.signatures[graph].live
+    """Bytes that live at once in a graph, for a pixel."""
+    return 4 * manifest.signatures[graph].live
 
 
 def _content(manifest: Manifest) -> float:
