@@ -50,7 +50,7 @@ class Adam(Optimiser):
     points = 1
 
     def __init__(
-        self, graphs: Graphs, preset: Preset, in_tiles: bool, height: int, width: int
+        self, graphs: Graphs, preset: Preset, height: int, width: int, in_tiles: bool = False
     ) -> None:
         self._device = graphs.device
         on_cpu = self._device.kind == "cpu"
@@ -205,7 +205,7 @@ def make_optimiser(
     """The stage's optimiser at a size."""
     if stage.optimizer == "lbfgs":
         return LBFGS(graphs, preset, stage.history, height, width)
-    return Adam(graphs, preset, stage.tile_pixels is not None, height, width)
+    return Adam(graphs, preset, height, width, in_tiles=stage.tile_pixels is not None)
 
 
 def _zeros(device: Device, *shape: int) -> Value:

@@ -131,14 +131,17 @@ def test_adam_projects_onto_the_range_of_a_picture(make: Make) -> None:
     assert (x == 1).any()
 
 
-def test_adam_in_parts_is_adam(graphs: Graphs, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("in_tiles", [False, True], ids=["in memory", "in files"])
+def test_adam_in_parts_is_adam(
+    graphs: Graphs, monkeypatch: pytest.MonkeyPatch, in_tiles: bool
+) -> None:
     """A proposal that is not taken leaves no trace either."""
     random, shape = np.random.default_rng(2), (1, 3, 4 * SIDE, SIDE)
     preset = graphs.bundle.manifest.presets["gatys2016"]
     whole = Adam(graphs, preset, *shape[2:])
     monkeypatch.setattr(optimiser_module, "PART", SIDE * SIDE)
-    parts = Adam(graphs, preset, *shape[2:])
-    assert parts._shape[0] == 4
+    parts = Adam(graphs, preset, *shape[2:], in_tiles=in_tiles)
+    assert (parts._shape[0], len(parts._scratches)) == (4, 2 * in_tiles)
     device, images = Device("cpu"), [random.random(shape, np.float32)] * 2
     for _ in range(5):
         gradient = device.upload(random.standard_normal(shape).astype(np.float32))
