@@ -45,6 +45,8 @@ def check_room(size: int) -> None:
     Raises:
         SettingError: they have none.
     """
+    if not size:  # who needs no file may have no folder for one
+        return
     free = shutil.disk_usage(tempfile.gettempdir()).free
     if size > free:
         raise _no_room(size, "temporary files", f"{show(free)} are free")

@@ -51,8 +51,9 @@ def test_a_run_without_room_for_its_files_is_refused_before_it_starts(
 ) -> None:
     engine = Engine.load(device="cpu")
     picture = np.zeros((2000, 2000, 3), np.uint8)
-    monkeypatch.setattr(tempfile, "tempdir", "/proc")
-    engine.start(picture, picture, size=256)  # needs none
+    for folder in ("/nowhere", "/proc"):
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        engine.start(picture, picture, size=256)  # needs none
     for optimizer, size in (("lbfgs", "128 MB"), ("adam", "224 MB")):
         with pytest.raises(SettingError, match=rf"^/proc has no room for {size} .*\(0 MB"):
             engine.start(picture, picture, size=2000, memory="6GB", optimizer=optimizer)
