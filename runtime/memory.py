@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -36,7 +37,13 @@ def budget(amount: int | str | None) -> int:
     """Bytes that a run may add: up to an amount for the whole process; None: most of the free."""
     if amount is None:
         return round(SHARE * free())
-    return round(SURE * parse(amount)) - used()
+    return max(0, round(SURE * parse(amount)) - used())
+
+
+def allowance(added: int) -> str:
+    """An amount, in steps of 100 MB, whose ``budget`` has room for so many bytes."""
+    varies = 20e6  # what another process of the same program has more
+    return f"{math.ceil((added + used() + varies) / SURE / 1e8) / 10:.1f}GB"
 
 
 def used() -> int:

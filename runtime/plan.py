@@ -10,7 +10,7 @@ from typing import Literal
 from .errors import SettingError
 from .image import Picture, padded_size, scaled_size
 from .manifest import Manifest, OptimiserName, Preset
-from .memory import show
+from .memory import allowance, show
 from .scratch import check_room
 from .tiles import cut, tile_shape
 
@@ -88,13 +88,13 @@ def make_stages(
     while sides[-1] // 2 >= preset.coarsest:
         sides.append(sides[-1] // 2)
     stages = []
-    for scale, side in enumerate(reversed(sides)):
-        count = preset.iterations[min(scale, len(preset.iterations) - 1)]
+    for finer, side in enumerate(sides):  # the finest first: what is refused is what was asked for
+        count = preset.iterations[min(len(sides) - 1 - finer, len(preset.iterations) - 1)]
         if iterations is not None:
-            count = iterations if side == size else min(count, iterations)
+            count = min(count, iterations) if finer else iterations
         stages.append(_fit(manifest, preset, scaled_size(*source, side), count, budget))
     check_room(max(stage.files for stage in stages))
-    return stages
+    return stages[::-1]
 
 
 def _fit(manifest: Manifest, preset: Preset, size: Size, iterations: int, budget: int) -> Stage:
@@ -106,8 +106,8 @@ def _fit(manifest: Manifest, preset: Preset, size: Size, iterations: int, budget
     least = min(stage.memory for stage in stages)
     raise SettingError(
         f"{size[1]} x {size[0]} pixels need {show(least)} more memory than the program has, and "
-        f"{show(budget)} are free for it: choose a smaller size, or allow more with --memory "
-        "(memory=)"
+        f"{show(budget)} are free for it: choose a smaller size, or allow --memory "
+        f"{allowance(least)} (memory=)"
     )
 
 

@@ -10,6 +10,7 @@ from itertools import pairwise, product
 
 import pytest
 
+from impasto.runtime import memory
 from impasto.runtime.bundle import Bundle
 from impasto.runtime.errors import SettingError
 from impasto.runtime.manifest import Manifest, Preset
@@ -139,16 +140,16 @@ def test_a_number_of_iterations_is_that_of_the_finest_scale(
 def test_what_does_not_fit_is_refused_with_the_need_and_the_mend(
     manifest: Manifest, preset: Preset
 ) -> None:
-    one_scale = dataclasses.replace(preset, coarsest=2000)
     with pytest.raises(SettingError) as caught:
-        make_stages(manifest, one_scale, (1500, 2000), 2000, 100 * MB)
+        make_stages(manifest, preset, (1500, 2000), 2000, 100 * MB)
     matched = re.fullmatch(
         r"2000 x 1500 pixels need ([\d.]+) ([GM]B) more memory than the program has, and 100 MB "
-        r"are free for it: choose a smaller size, or allow more with --memory \(memory=\)",
+        r"are free for it: choose a smaller size, or allow --memory ([\d.]+GB) \(memory=\)",
         str(caught.value),
     )
     assert matched
     needed = float(matched[1]) * {"GB": GB, "MB": MB}[matched[2]]
-    assert make_stages(manifest, one_scale, (1500, 2000), 2000, round(1.05 * needed))
+    assert make_stages(manifest, preset, (1500, 2000), 2000, round(1.05 * needed))
+    assert make_stages(manifest, preset, (1500, 2000), 2000, memory.budget(matched[3]))
     with pytest.raises(SettingError):
-        make_stages(manifest, one_scale, (1500, 2000), 2000, round(0.9 * needed))
+        make_stages(manifest, preset, (1500, 2000), 2000, round(0.9 * needed))
