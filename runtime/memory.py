@@ -15,6 +15,8 @@ SHARE = 0.8
 """Of the free memory, what is taken without being asked."""
 SURE = 0.95
 """Of an amount that was allowed, what a plan may fill: plans are not exact."""
+VARIES = 20_000_000
+"""Bytes that another process of the same program may use more."""
 CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -42,8 +44,7 @@ def budget(amount: int | str | None) -> int:
 
 def allowance(added: int) -> str:
     """An amount, in steps of 100 MB, whose ``budget`` has room for so many bytes."""
-    varies = 20e6  # what another process of the same program has more
-    return f"{math.ceil((added + used() + varies) / SURE / 1e8) / 10:.1f}GB"
+    return f"{math.ceil((added + used() + VARIES) / SURE / 1e8) / 10:.1f}GB"
 
 
 def used() -> int:

@@ -88,10 +88,11 @@ def make_stages(
     while sides[-1] // 2 >= preset.coarsest:
         sides.append(sides[-1] // 2)
     stages = []
-    for finer, side in enumerate(sides):  # the finest first: what is refused is what was asked for
-        count = preset.iterations[min(len(sides) - 1 - finer, len(preset.iterations) - 1)]
+    scales = list(enumerate(reversed(sides)))
+    for scale, side in reversed(scales):  # the finest first: what is refused is what was asked for
+        count = preset.iterations[min(scale, len(preset.iterations) - 1)]
         if iterations is not None:
-            count = min(count, iterations) if finer else iterations
+            count = iterations if side == size else min(count, iterations)
         stages.append(_fit(manifest, preset, scaled_size(*source, side), count, budget))
     check_room(max(stage.files for stage in stages))
     return stages[::-1]
