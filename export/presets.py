@@ -16,7 +16,7 @@ GATYS2016 = Preset(
     colour=0.35,
     size=512,
     coarsest=64,
-    iterations=(40, 40, 40, 50, 25, 12, 8),
+    iterations=(20, 40, 40, 50, 25, 12, 8),
 )
 
 NEURAL_STYLE = dataclasses.replace(

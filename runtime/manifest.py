@@ -78,7 +78,8 @@ class Preset:
     coarsest: int
     """Scales are size, size / 2, ... down to the last one whose long side is at least this."""
     iterations: tuple[int, ...]
-    """Of the coarsest scale, the next finer one and so on; the last number goes for the rest."""
+    """Of the coarsest scale, the next finer one and so on; the last number goes for the rest.
+    A scale that is alone has no finer one to do the rest: it takes the second number."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

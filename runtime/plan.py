@@ -90,7 +90,8 @@ def make_stages(
     stages = []
     scales = list(enumerate(reversed(sides)))
     for scale, side in reversed(scales):  # the finest first: what is refused is what was asked for
-        count = preset.iterations[min(scale, len(preset.iterations) - 1)]
+        place = scale if len(sides) > 1 else 1
+        count = preset.iterations[min(place, len(preset.iterations) - 1)]
         if iterations is not None:
             count = iterations if side == size else min(count, iterations)
         stages.append(_fit(manifest, preset, scaled_size(*source, side), count, budget))
