@@ -79,10 +79,10 @@ def _save(result: Result, settings: Settings, parameters: dict[str, str]) -> Non
         try:
             result.save(settings.output, overwrite=settings.overwrite, parameters=parameters)
         except ImageError as error:
-            spare = os.path.join(tempfile.gettempdir(), f"impasto-{secrets.token_hex(4)}.png")
             try:
+                spare = os.path.join(tempfile.gettempdir(), f"impasto-{secrets.token_hex(4)}.png")
                 result.save(spare, parameters=parameters)
-            except ImageError:
+            except (ImageError, FileNotFoundError):  # there may be no such folder
                 raise error from None
             raise ImageError(f"{error}; the picture is in {spare}") from None
 

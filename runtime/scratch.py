@@ -24,11 +24,11 @@ class Scratch:
 
     def __init__(self, shape: tuple[int, ...], what: str) -> None:
         size = max(4 * math.prod(shape), 1)
-        with tempfile.TemporaryFile() as file:
+        with tempfile.TemporaryFile(dir=_folder()) as file:
             try:
                 _reserve(file.fileno(), size)
             except OSError as error:
-                raise _no_room(size, what, error.strerror) from None
+                raise _no_room(size, what, str(error.strerror)) from None
             self._map = mmap.mmap(file.fileno(), size)
         self.array: NDArray[np.float32] = np.frombuffer(self._map, np.float32, math.prod(shape))
         self.array = self.array.reshape(shape)
@@ -43,18 +43,28 @@ def check_room(size: int) -> None:
     """Whether so many bytes have room now, so that it is said before anything is computed.
 
     Raises:
-        SettingError: they have none.
+        SettingError: they have none, or there is no folder for temporary files.
     """
     if not size:  # who needs no file may have no folder for one
         return
-    free = shutil.disk_usage(tempfile.gettempdir()).free
+    free = shutil.disk_usage(_folder()).free
     if size > free:
         raise _no_room(size, "temporary files", f"{show(free)} are free")
 
 
-def _no_room(size: int, what: str, reason: str | None) -> SettingError:
+def _folder() -> str:
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        raise SettingError(
+            "large pictures need temporary files, and no folder for them can be written: "
+            "set TMPDIR to one that can"
+        ) from None
+
+
+def _no_room(size: int, what: str, reason: str) -> SettingError:
     return SettingError(
-        f"{tempfile.gettempdir()} has no room for {show(size)} of {what} ({reason}): "
+        f"{_folder()} has no room for {show(size)} of {what} ({reason}): "
         "set TMPDIR to a folder that has"
     )
 

@@ -54,6 +54,12 @@ def test_a_run_without_room_for_its_files_is_refused_before_it_starts(
     for folder in ("/nowhere", "/proc"):
         monkeypatch.setattr(tempfile, "tempdir", folder)
         engine.start(picture, picture, size=256)  # needs none
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", None)
+        patch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc"])
+        engine.start(picture, picture, size=256)
+        with pytest.raises(SettingError, match=r"^large pictures need .* set TMPDIR"):
+            engine.start(picture, picture, size=2000, memory="6GB")
     for optimizer, size in (("lbfgs", "128 MB"), ("adam", "224 MB")):
         with pytest.raises(SettingError, match=rf"^/proc has no room for {size} .*\(0 MB"):
             engine.start(picture, picture, size=2000, memory="6GB", optimizer=optimizer)
