@@ -28,7 +28,7 @@ class Scratch:
             try:
                 _reserve(file.fileno(), size)
             except OSError as error:
-                raise _no_room(size, what, str(error.strerror)) from None
+                raise _no_room(size, what, error.strerror) from None
             self._map = mmap.mmap(file.fileno(), size)
         self.array: NDArray[np.float32] = np.frombuffer(self._map, np.float32, math.prod(shape))
         self.array = self.array.reshape(shape)
@@ -62,7 +62,7 @@ def _folder() -> str:
         ) from None
 
 
-def _no_room(size: int, what: str, reason: str) -> SettingError:
+def _no_room(size: int, what: str, reason: str | None) -> SettingError:
     return SettingError(
         f"{_folder()} has no room for {show(size)} of {what} ({reason}): "
         "set TMPDIR to a folder that has"
