@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def load(settings: Settings) -> Engine:
     """The engine, once it is clear that the output can be written."""
     from impasto.runtime import Engine
-    from impasto.runtime.image import check_output
+    from impasto.runtime.pictures.image import check_output
 
     with interrupts.saving:
         check_output(settings.output, settings.overwrite)

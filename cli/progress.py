@@ -30,7 +30,7 @@ class Lines:
 
     def start(self, engine: Engine, run: Run) -> None:
         """Say what will be done."""
-        from impasto.runtime.memory import show
+        from impasto.runtime.machine.memory import show
 
         height, width = run.size
         self._run = run

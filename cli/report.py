@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 from .console import duration, print_json
 
 if TYPE_CHECKING:
-    from impasto.runtime.bundle import Bundle
+    from impasto.runtime.bundle.bundle import Bundle
 
     from .options import Costs
 
 
 def inspect_bundle(model: str | None, as_json: bool) -> None:
     """Check a bundle and print what it is."""
-    from impasto.runtime.bundle import Bundle
+    from impasto.runtime.bundle.bundle import Bundle
 
     bundle = Bundle(model)
     if as_json:
@@ -59,7 +59,7 @@ def _describe_bundle(bundle: Bundle) -> Iterator[str]:
 def estimate_costs(settings: Costs, content: str, style: list[str] | None) -> None:
     """Print what stylize would cost: seconds, peak bytes, and how every scale is done."""
     from impasto.runtime import Engine
-    from impasto.runtime.memory import show
+    from impasto.runtime.machine.memory import show
 
     found = Engine.load(**settings.engine).estimate(content, style, **settings.run)
     scales = [{**dataclasses.asdict(stage), "size": stage.size[::-1]} for stage in found.stages]
@@ -104,8 +104,8 @@ def examine(as_json: bool) -> bool:
 def _examine(facts: dict[str, Any]) -> Iterator[str]:
     """Fill in the facts; yield the problems."""
     from impasto.runtime import ImpastoError
-    from impasto.runtime.bundle import Bundle
-    from impasto.runtime.session import installed_builds, onnxruntime
+    from impasto.runtime.bundle.bundle import Bundle
+    from impasto.runtime.graphs.session import installed_builds, onnxruntime
 
     facts["onnxruntime"] = builds = installed_builds()
     bundle = providers = None
@@ -129,7 +129,7 @@ def _examine(facts: dict[str, Any]) -> Iterator[str]:
 
 def _examine_cuda(facts: dict[str, Any], bundle: Bundle, expected: bool) -> Iterator[str]:
     """Why not CUDA is a fact; it is a problem only for those who installed what uses it."""
-    from impasto.runtime.session import Device, cuda_problem
+    from impasto.runtime.graphs.session import Device, cuda_problem
 
     reason = cuda_problem(Device("cuda"), bundle)
     facts["cuda"] = reason or "works"

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from impasto.runtime.errors import ImpastoError, SettingError
-from impasto.runtime.manifest import (
+from impasto.runtime.bundle.manifest import (
     FILE_NAME,
     SCHEMA,
     WEIGHTS,
@@ -21,7 +20,8 @@ from impasto.runtime.manifest import (
     Manifest,
     Provenance,
 )
-from impasto.runtime.manifest import Term as TermEntry
+from impasto.runtime.bundle.manifest import Term as TermEntry
+from impasto.runtime.errors import ImpastoError, SettingError
 
 from . import presets, verify
 from .convolutions import Weights

@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx_ir as ir
 import torch
 
-from impasto.runtime.manifest import Graphs, Layer, Optimisers, Shape, Signature
+from impasto.runtime.bundle.manifest import Graphs, Layer, Optimisers, Shape, Signature
 
 from . import trace, winograd
 from .convolutions import CONVOLUTIONS, Weights

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from impasto.runtime.manifest import Preset
+from impasto.runtime.bundle.manifest import Preset
 
 GATYS2016 = Preset(
     about="Gatys, Ecker & Bethge 2016: the paper's layers and pooling, content : style 1e-3",

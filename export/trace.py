@@ -21,7 +21,7 @@ from torch.export.exported_program import ExportedProgram, _decompose_exported_p
 from torch.export.graph_signature import OutputKind
 from torch.utils import _pytree as pytree
 
-from impasto.runtime.manifest import WEIGHTS, Shape, fix
+from impasto.runtime.bundle.manifest import WEIGHTS, Shape, fix
 
 from . import lower
 from .convolutions import Weights

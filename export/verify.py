@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from impasto.runtime.bundle.manifest import FILE_NAME, Manifest, Signature, fix
 from impasto.runtime.errors import ImpastoError
-from impasto.runtime.manifest import FILE_NAME, Manifest, Signature, fix
-from impasto.runtime.session import onnxruntime
+from impasto.runtime.graphs.session import onnxruntime
 
 from . import trace
 from .convolutions import Weights

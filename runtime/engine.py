@@ -8,15 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, cast, get_args
 
-from .bundle import Bundle
+from .bundle.bundle import Bundle
+from .bundle.manifest import Manifest, OptimiserName, Preset, Term
 from .errors import SettingError
 from .estimate import Estimate, estimate
-from .image import MAX_PIXELS, MIN_SIDE, Picture, Source, read_image
-from .manifest import Manifest, OptimiserName, Preset, Term
-from .memory import budget
+from .graphs.session import Device, Graphs, choose_device
+from .machine.memory import budget
+from .pictures.image import MAX_PIXELS, MIN_SIDE, Picture, Source, read_image
 from .plan import Plan, make_stages
 from .run import Result, Run, Step
-from .session import Device, Graphs, choose_device
 
 MAX_SIDE = 16384
 QUALITIES = {"draft": 0.4, "normal": 1.0, "high": 3.0}

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .manifest import fix
-from .memory import used
+from .bundle.manifest import fix
+from .graphs.session import Graphs
+from .machine.memory import used
 from .plan import Plan, Stage
-from .session import Graphs
 
 SIZE = (192, 256)
 """(height, width) of the calibration: seconds for a pixel are much the same at all sizes."""

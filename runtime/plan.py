@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from .bundle.manifest import Manifest, OptimiserName, Preset
 from .errors import SettingError
-from .image import Picture, padded_size, scaled_size
-from .manifest import Manifest, OptimiserName, Preset
-from .memory import allowance, show
-from .scratch import check_room
-from .tiles import cut, tile_shape
+from .machine.memory import allowance, show
+from .machine.scratch import check_room
+from .objective.tiles import cut, tile_shape
+from .pictures.image import Picture, padded_size, scaled_size
 
 Size = tuple[int, int]
 """(height, width)."""

@@ -12,11 +12,11 @@ from typing import Literal
 import numpy as np
 
 from .estimate import AROUND, expected_memory, expected_seconds
-from .image import Picture, from_tensor, resample, resize, write_image
-from .objective import Point
+from .graphs.session import Graphs, Value
+from .objective.objective import Point
+from .pictures.image import Picture, from_tensor, resample, resize, write_image
 from .plan import Plan
 from .scale import Scale
-from .session import Graphs, Value
 
 Stopped = Literal["finished", "converged", "cancelled", "deadline"]
 

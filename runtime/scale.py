@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DivergenceError
-from .image import Picture, from_tensor, padded_size, resize, to_tensor
-from .objective import Objective, Point, Slot, Targets, make_objective
-from .optimiser import make_optimiser
+from .graphs.session import Graphs
+from .objective.objective import Objective, Point, Slot, Targets, make_objective
+from .optimizers import make_optimiser
+from .pictures.image import Picture, from_tensor, padded_size, resize, to_tensor
 from .plan import Plan, Stage
-from .session import Graphs
 
 RETRIES = 8
 SHORTER = 0.3

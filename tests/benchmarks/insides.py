@@ -13,9 +13,9 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from impasto.runtime.bundle import Bundle
-from impasto.runtime.manifest import Shape, fix
-from impasto.runtime.session import Device, Graphs, choose_device, file_of, session_options
+from impasto.runtime.bundle.bundle import Bundle
+from impasto.runtime.bundle.manifest import Shape, fix
+from impasto.runtime.graphs.session import Device, Graphs, choose_device, file_of, session_options
 
 Call = Callable[[], Any]
 

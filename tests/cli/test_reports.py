@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from impasto.cli.commands import app
-from impasto.runtime.bundle import Bundle
+from impasto.runtime.bundle.bundle import Bundle
 
 Program = Callable[..., Any]
 

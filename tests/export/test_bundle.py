@@ -19,7 +19,7 @@ from onnx import numpy_helper
 from impasto.export import Head, Recipe, export_bundle, load_weights, masked
 from impasto.export.verify import verify
 from impasto.runtime import Engine
-from impasto.runtime.bundle import Bundle
+from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.errors import ImpastoError, SettingError
 
 SHIPPED = Path(str(resources.files("impasto.models") / "vgg19"))

@@ -20,9 +20,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from impasto.runtime import session
-from impasto.runtime.bundle import Bundle
-from impasto.runtime.session import Device, Graphs
+from impasto.runtime.bundle.bundle import Bundle
+from impasto.runtime.graphs import session
+from impasto.runtime.graphs.session import Device, Graphs
 
 LIMIT = 1e-4
 SIZES = [(16, 16), (32, 48), (64, 64), (96, 160), (176, 128)]

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from impasto.export import Content, Head, Style, TotalVariation
 from impasto.export.heads import positions
 from impasto.runtime import DivergenceError, Engine
-from impasto.runtime.bundle import Bundle
-from impasto.runtime.manifest import Manifest
-from impasto.runtime.objective import make_objective
-from impasto.runtime.session import Device, Graphs
+from impasto.runtime.bundle.bundle import Bundle
+from impasto.runtime.bundle.manifest import Manifest
+from impasto.runtime.graphs.session import Device, Graphs
+from impasto.runtime.objective.objective import make_objective
 
 Array = NDArray[np.float64]
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from impasto.export.optimisers import FIRST_STEP, PYRAMID_LEVELS, Preconditioner
-from impasto.runtime import optimiser as optimiser_module
-from impasto.runtime.bundle import Bundle
-from impasto.runtime.manifest import OptimiserName, fix
-from impasto.runtime.optimiser import LBFGS, Adam, Optimiser
-from impasto.runtime.session import Device, Graphs
+from impasto.runtime import optimizers as optimiser_module
+from impasto.runtime.bundle.bundle import Bundle
+from impasto.runtime.bundle.manifest import OptimiserName, fix
+from impasto.runtime.graphs.session import Device, Graphs
+from impasto.runtime.optimizers import LBFGS, Adam, Optimiser
 
 SIDE = 16
 SHAPE = (1, 3, SIDE, SIDE)

@@ -192,7 +192,7 @@ def test_other_convolutions_are_left_alone(options: dict[str, int], tmp_path: Pa
 
 def test_what_ships_has_no_plain_convolution_that_it_need_not_have() -> None:
     """conv1_1 twice, conv1_2, conv2_1 and conv5_1, whose size may be odd; and their gradients."""
-    from impasto.runtime.bundle import Bundle
+    from impasto.runtime.bundle.bundle import Bundle
 
     bundle = Bundle("vgg19")
     assert set(bundle.manifest.winograd) == {

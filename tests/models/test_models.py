@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from impasto.runtime.bundle import Bundle
-from impasto.runtime.image import read_image
+from impasto.runtime.bundle.bundle import Bundle
+from impasto.runtime.pictures.image import read_image
 
 MODELS = Path(str(resources.files("impasto.models")))
 README = Path(__file__).parents[2] / "models" / "README.md"

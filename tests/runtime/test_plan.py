@@ -10,12 +10,12 @@ from itertools import pairwise, product
 
 import pytest
 
-from impasto.runtime import memory
-from impasto.runtime.bundle import Bundle
+from impasto.runtime.bundle.bundle import Bundle
+from impasto.runtime.bundle.manifest import Manifest, Preset
 from impasto.runtime.errors import SettingError
-from impasto.runtime.manifest import Manifest, Preset
+from impasto.runtime.machine import memory
+from impasto.runtime.objective.tiles import tile_shape
 from impasto.runtime.plan import Stage, make_stages
-from impasto.runtime.tiles import tile_shape
 
 MB, GB = 10**6, 10**9
 SQUARE = (3000, 3000)

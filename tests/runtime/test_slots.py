@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from impasto.runtime import Engine
-from impasto.runtime.image import Picture
-from impasto.runtime.objective import Whole
+from impasto.runtime.graphs.session import Device, Graphs
+from impasto.runtime.objective.objective import Whole
+from impasto.runtime.pictures.image import Picture
 from impasto.runtime.scale import Scale
-from impasto.runtime.session import Device, Graphs
 
 SIZE = (48, 64)
 MANY = 20

@@ -17,9 +17,9 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from .bundle import Bundle
-from .errors import BundleError, DeviceError, SettingError
-from .manifest import WEIGHTS, fix, fix_side
+from impasto.runtime.bundle.bundle import Bundle
+from impasto.runtime.bundle.manifest import WEIGHTS, fix, fix_side
+from impasto.runtime.errors import BundleError, DeviceError, SettingError
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -26,7 +26,7 @@ from PIL import (  # importing a plugin registers its format
     WebPImagePlugin,
 )
 
-from .errors import ImageError
+from impasto.runtime.errors import ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

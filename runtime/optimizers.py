@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .manifest import Preset
+from .bundle.manifest import Preset
+from .graphs.session import Device, Graphs, Value
+from .machine.scratch import Scratch
 from .plan import Stage
-from .scratch import Scratch
-from .session import Device, Graphs, Value
 
 PART = 500_000
 """Pixels. What a graph needs beyond its outputs is that of a part."""

@@ -11,7 +11,8 @@ import tempfile
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import SettingError
+from impasto.runtime.errors import SettingError
+
 from .memory import show
 
 

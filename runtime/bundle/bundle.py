@@ -9,8 +9,9 @@ from collections import Counter
 from importlib import resources
 from pathlib import Path
 
-from . import onnx_scan
-from .errors import BundleError
+from impasto.runtime.errors import BundleError
+
+from . import scan as onnx_scan
 from .manifest import FILE_NAME, WEIGHTS, File, Manifest
 
 DEFAULT = "vgg19"

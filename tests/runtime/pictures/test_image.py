@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from impasto.runtime.errors import ImageError
-from impasto.runtime.image import (
+from impasto.runtime.pictures.image import (
     MIN_SIDE,
     from_tensor,
     read_image,

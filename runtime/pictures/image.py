@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from impasto.runtime.errors import ImageError
+
 from .decode import FORMATS, decode, open_header
 from .encode import check_output, write_image
-from .errors import ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from .errors import SettingError
+from impasto.runtime.errors import SettingError
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 SHARE = 0.8

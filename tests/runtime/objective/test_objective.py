@@ -18,10 +18,17 @@ import torch
 from numpy.typing import NDArray
 
 from impasto.runtime import Engine
-from impasto.runtime.bundle import Bundle
-from impasto.runtime.objective import Objective, Point, Targets, Tiled, Whole, make_objective
-from impasto.runtime.session import Device, Graphs
-from impasto.runtime.tiles import Tile
+from impasto.runtime.bundle.bundle import Bundle
+from impasto.runtime.graphs.session import Device, Graphs
+from impasto.runtime.objective.objective import (
+    Objective,
+    Point,
+    Targets,
+    Tiled,
+    Whole,
+    make_objective,
+)
+from impasto.runtime.objective.tiles import Tile
 
 LIMIT, PYTORCHS = 1e-5, 1e-4
 ROW = ("avg", (96, 256), 18_000)  # pooling, size, pixels of a tile: six side by side

@@ -13,7 +13,7 @@ from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from impasto.runtime.errors import ImageError
-from impasto.runtime.image import read_image
+from impasto.runtime.pictures.image import read_image
 
 RNG = np.random.default_rng(11)
 RGB = RNG.integers(0, 256, (17, 23, 3), dtype=np.uint8)

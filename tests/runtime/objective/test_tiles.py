@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from impasto.runtime.errors import SettingError
-from impasto.runtime.tiles import Tile, cut, tile_shape
+from impasto.runtime.objective.tiles import Tile, cut, tile_shape
 
 ALIGNMENT = 16
 MARGINS = [16, 48, 80]

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from impasto.runtime import memory
 from impasto.runtime.errors import SettingError
+from impasto.runtime.machine import memory
 
 MB = 10**6
 
@@ -112,7 +112,7 @@ RUN = """
 import sys
 import numpy as np
 from impasto.runtime import Engine
-from impasto.runtime.memory import used
+from impasto.runtime.machine.memory import used
 
 def peak():
     with open("/proc/self/status") as file:
@@ -146,9 +146,9 @@ PASSES = """
 import math, sys
 import numpy as np
 from impasto.runtime import Engine
-from impasto.runtime.memory import used
-from impasto.runtime.objective import Tiled
-from impasto.runtime.session import Graph
+from impasto.runtime.machine.memory import used
+from impasto.runtime.objective.objective import Tiled
+from impasto.runtime.graphs.session import Graph
 
 run, left = Graph.run, []
 

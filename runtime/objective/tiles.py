@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import SettingError
+from impasto.runtime.errors import SettingError
 
 Span = tuple[slice, slice]
 """Of one axis: a window, and its own positions."""

@@ -11,7 +11,7 @@ import types
 import typing
 from typing import Any, Literal
 
-from .errors import BundleError
+from impasto.runtime.errors import BundleError
 
 SCHEMA = 4
 FILE_NAME = "manifest.json"

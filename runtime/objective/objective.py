@@ -15,9 +15,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .manifest import Term, fix
-from .scratch import Scratch
-from .session import Device, Graph, Graphs, Value
+from impasto.runtime.bundle.manifest import Term, fix
+from impasto.runtime.graphs.session import Device, Graph, Graphs, Value
+from impasto.runtime.machine.scratch import Scratch
+
 from .tiles import Tile, cut, tile_shape
 
 Tensor = NDArray[np.float32]

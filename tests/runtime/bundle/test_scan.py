@@ -14,8 +14,8 @@ import pytest
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto, helper, numpy_helper
 
-from impasto.runtime import onnx_scan
-from impasto.runtime.onnx_scan import scan
+from impasto.runtime.bundle import scan as onnx_scan
+from impasto.runtime.bundle.scan import scan
 
 SHIPPED = sorted(Path(str(resources.files("impasto.models") / "vgg19")).glob("*.onnx"))
 SMALL = [path for path in SHIPPED if "winograd" not in path.name]

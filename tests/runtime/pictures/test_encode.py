@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, JpegImagePlugin
 
 from impasto.runtime.errors import ImageError
-from impasto.runtime.image import check_output, read_image, write_image
+from impasto.runtime.pictures.image import check_output, read_image, write_image
 
 BYTES = np.random.default_rng(5).integers(0, 256, (19, 33, 3), dtype=np.uint8)
 PICTURE = read_image(BYTES)

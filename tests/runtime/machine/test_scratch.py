@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from impasto.runtime import Engine, SettingError
-from impasto.runtime.scratch import Scratch
+from impasto.runtime.machine.scratch import Scratch
 
 
 def test_it_begins_with_zeros_and_keeps_what_is_written() -> None:

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from .atomic import probe_folder, write_atomically
-from .errors import ImageError
+from impasto.runtime.errors import ImageError
+from impasto.runtime.machine.atomic import probe_folder, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,0 +1,1 @@
+"""A model on disk: its manifest, and the checks before anything of it is opened."""

@@ -1,0 +1,1 @@
+"""ONNX Runtime: devices and sessions. Nothing outside this room imports it."""

@@ -1,0 +1,1 @@
+"""What the operating system has and gives: memory, temporary files, files that appear whole."""
