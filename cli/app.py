@@ -35,20 +35,22 @@ def run(arguments: list[str]) -> int:
         say(f"{error.format_message().rstrip('.')}; see impasto --help")
         return error.exit_code
     except Exception as error:
-        sentence, code = _explain(error)
+        sentence, code = _explain(error, arguments[0])
         if code is None:
             raise
         say(sentence)
         return code
 
 
-def _explain(error: Exception) -> tuple[str, int | None]:
+def _explain(error: Exception, command: str) -> tuple[str, int | None]:
     """A sentence and an exit code; None for what nobody foresaw."""
     from impasto.runtime import ImpastoError, SettingError
 
+    from .options import spelling
+
     text = str(error)
     if isinstance(error, ImpastoError):
-        return text, 2 if isinstance(error, SettingError) else 1
+        return error.spell(spelling(command)), 2 if isinstance(error, SettingError) else 1
     # ONNX Runtime has no exception of its own for this.
     if isinstance(error, MemoryError) or "bad_alloc" in text or "allocate memory" in text:
         return "not enough memory: try a smaller --size, or close other programs", 1

@@ -7,21 +7,10 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from .options import (
-    Costs,
-    Json,
-    Number,
-    Overwrite,
-    Settings,
-    Text,
-    Texts,
-    Whole,
-    given,
-    option,
-    with_settings,
-)
+from .options import Given, Json, Overwrite, from_fields, given, option
 
-Content = Annotated[str, Argument(metavar="CONTENT", help="The picture to paint.")]
+Text = str | None
+Texts = list[str] | None
 
 app = typer.Typer(
     add_completion=False,
@@ -49,75 +38,72 @@ def _impasto(
 
 
 @app.command()
-@with_settings
-def stylize(
-    content: Content,
-    style: Annotated[list[str], option("FILE", "A picture to paint like; repeatable.")],
-    settings: Settings,
-    blend: Annotated[
-        list[float] | None, option("W", "Of a style; one for each --style.", float)
-    ] = None,
-    content_weight: Annotated[Number, option("W", "Weight of the content.", float)] = None,
-    style_weight: Annotated[Number, option("W", "Weight of the style.", float)] = None,
-    init: Annotated[Text, option("content|noise|FILE", "First image; else content.")] = None,
-) -> None:
+@from_fields("stylize")
+def stylize(given: Given) -> None:
     """Paint CONTENT in the style of other pictures.
 
     Settings that are not given are the preset's.
     """
-    from .paint import load, paint
+    from .paint import paint
 
-    weights = given(content=content_weight, style=style_weight)
-    inputs = {"content": content, "style": style, "blend": blend, "init": init}
-    paint(load(settings), settings, weights, **inputs)
+    paint("stylize", given)
 
 
 @app.command()
-@with_settings
-def texture(
-    style: Annotated[str, Argument(metavar="STYLE", help="The picture to paint like.")],
-    settings: Settings,
-) -> None:
+@from_fields("texture")
+def texture(given: Given) -> None:
     """Make a texture like STYLE.
 
     The style loss alone, from white noise. Settings that are not given are the preset's.
     """
-    from .paint import load, paint
+    from .paint import paint
 
-    paint(load(settings), settings, {}, style=style)
+    paint("texture", given)
 
 
 @app.command()
-@with_settings
-def reconstruct(
-    content: Content,
-    settings: Settings,
-    layer: Annotated[str, option("LAYER", "Where features are compared.")] = "conv4_2",
-) -> None:
-    """Paint what one layer keeps of CONTENT.
+@from_fields("reconstruct")
+def reconstruct(given: Given) -> None:
+    """Paint what the content layers, or one of them, keep of CONTENT.
 
     The content loss alone, from white noise. Settings that are not given are the preset's.
     """
-    from .paint import load, only_content, paint
+    from .paint import paint
 
-    engine = load(settings)
-    paint(engine, settings, only_content(engine, layer), content=content)
+    paint("reconstruct", given)
 
 
 @app.command()
-@with_settings
-def estimate(
-    content: Content,
-    settings: Costs,
-    style: Annotated[Texts, option("FILE", "A picture to paint like; repeatable.")] = None,
-) -> None:
+@from_fields("resume")
+def resume(given: Given) -> None:
+    """Go on with the run that CHECKPOINT_FILE holds, to the same picture.
+
+    The output is the one that the run was to have, unless another is given.
+    """
+    from .paint import resume_run
+
+    resume_run(given)
+
+
+@app.command()
+@from_fields("estimate")
+def estimate(given: Given) -> None:
     """Say how long stylize will take, and how much memory.
 
     From a calibration of some seconds, on this machine as busy as it is now.
     """
     from .report import estimate_costs
 
-    estimate_costs(settings, content, style)
+    estimate_costs(given)
+
+
+@app.command()
+@from_fields("settings")
+def settings(given: Given) -> None:
+    """Print the settings that stylize would have, as TOML for --config."""
+    from .configuration import show_settings
+
+    show_settings(given)
 
 
 @app.command()
@@ -138,7 +124,7 @@ def export(
     preprocessing: Annotated[
         Text, option("caffe|torchvision", "What a file of weights expects.")
     ] = None,
-    history: Annotated[Whole, option("N", "How many pairs L-BFGS remembers.", int)] = None,
+    history: Annotated[int | None, option("N", "How many pairs L-BFGS remembers.", int)] = None,
     json: Json = False,
     overwrite: Overwrite = False,
 ) -> None:

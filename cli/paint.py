@@ -1,87 +1,154 @@
-"""What stylize, texture and reconstruct have in common: check, paint, save."""
+"""What the painting commands have in common: check, paint, keep checkpoints, save."""
 
 from __future__ import annotations
 
 import os
 import secrets
 import tempfile
-from importlib import metadata
+import time
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from .configuration import with_config
 from .interrupts import interrupts
-from .options import Settings, given
+from .options import Given
 from .progress import Lines, reporter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from impasto.runtime import Engine, Result, Run
+    from impasto.runtime import Engine, Result, Run, Step
 
 
-def load(settings: Settings) -> Engine:
-    """The engine, once it is clear that the output can be written."""
+def paint(command: str, given: Given) -> None:
+    """Stylize, texture or reconstruct: paint to the end or to Ctrl-C, and save."""
     from impasto.runtime import Engine
-    from impasto.runtime.pictures.image import check_output
+
+    given = with_config(given, command)
+    files, machine = given.files, dict(given.machine)
+    _check(files)
+    own = {k: machine.pop(k) for k in ("memory", "deadline", "max_pixels") if k in machine}
+    engine = Engine.load(files.get("model"), **machine)
+    settings = dict(given.settings)
+    if command == "reconstruct":
+        settings = content_alone(engine, settings)
+    pictures = {name: files[name] for name in ("content", "style", "init_image") if name in files}
+    _follow(engine, engine.start(**pictures, **settings, **own), files)
+
+
+def resume_run(given: Given) -> None:
+    """Go on with a checkpoint's run as it began: model, threads and output are those it names."""
+    from impasto.runtime import CheckpointError, Engine, read_checkpoint
+
+    path = given.files["checkpoint_file"]
+    header = read_checkpoint(path)
+    files = {"checkpoint": path, **header.notes, **given.files}
+    if "output" not in files:
+        raise CheckpointError(f"{path}: it does not say where the picture belongs; pass --output")
+    _check(files, resuming=True)
+    machine = {"threads": header.machine.threads, "convolutions": header.machine.convolutions}
+    machine |= given.machine
+    deadline = machine.pop("deadline", None)
+    engine = Engine.load(files.get("model"), **machine)  # type: ignore[arg-type]
+    run = engine.resume(path, deadline=deadline)  # type: ignore[arg-type]
+    _follow(engine, run, files)
+
+
+def content_alone(engine: Engine, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings, with a weight of 0 for all heads but the content's."""
+    manifest = engine.manifest
+    name = settings.get("objective") or next(iter(manifest.objectives))
+    terms = manifest.objectives[name].terms if name in manifest.objectives else ()
+    others = {t.head: 0.0 for t in terms if all(i.source != "content" for i in t.inputs)}
+    return {**settings, "weights": {**others, **settings.get("weights", {})}}
+
+
+def _check(files: dict[str, Any], resuming: bool = False) -> None:
+    """Whether output and checkpoint can be written, before anything else is done."""
+    from impasto.runtime import CheckpointError, check_output
 
     with interrupts.saving:
-        check_output(settings.output, settings.overwrite)
-    return Engine.load(**settings.engine)
-
-
-def only_content(engine: Engine, layer: str) -> dict[str, float]:
-    """Weights that leave the content term of one layer."""
-    from impasto.runtime import SettingError
-
-    terms = engine.manifest.terms
-    layers = [term.layer for term in terms if term.head == "content"]
-    if layer not in layers:
-        raise SettingError(
-            f"no content layer {layer!r} in {engine.model}: it has {', '.join(layers) or 'none'}; "
-            f"`impasto export --content-layer {layer} -o DIR` writes a bundle for --model DIR"
+        check_output(files["output"], files.get("overwrite", False))
+    path = files.get("checkpoint")
+    if path and os.path.lexists(path) and not resuming and not files.get("overwrite"):
+        raise CheckpointError(
+            f"{path}: exists already; `impasto resume {path}` goes on with it, --overwrite begins "
+            "anew"
         )
-    return {**{term.head: 0.0 for term in terms}, f"content.{layer}": 1.0}
 
 
-def paint(engine: Engine, settings: Settings, weights: Mapping[str, float], **inputs: Any) -> None:
-    """Paint to the end or to Ctrl-C, and save; ``inputs`` and ``weights`` are Engine.start's."""
-    weights = {**weights, **settings.weights}
-    run = engine.start(weights=weights, **given(**inputs, seed=settings.seed), **settings.run)
-    with reporter(settings.json) as report, interrupts.mode("finish"):
+def _follow(engine: Engine, run: Run, files: dict[str, Any]) -> None:
+    output = files["output"]
+    kept = _Checkpoints(run, files)
+    with reporter(files.get("json", False)) as report, interrupts.mode("finish"):
         report.start(engine, run)
-        result, problem = _finish(run, report)
+        kept.save()
+        result, problem = _finish(run, report, kept)
         if problem is None or result.iterations:
-            _save(result, settings, _parameters(engine, settings, weights, result))
+            _save(result, output, files.get("overwrite", False))
         if problem is None:
-            report.done(settings.output, result)
-    _conclude(settings.output, result, problem or report.broken)
+            report.done(output, result)
+    _conclude(output, result, problem or report.broken)
 
 
-def _finish(run: Run, report: Lines) -> tuple[Result, str | None]:
+class _Checkpoints:
+    """Keeps the run in a file, so that no more than the interval is ever lost, or an iteration."""
+
+    def __init__(self, run: Run, files: dict[str, Any]) -> None:
+        self._run, self._path = run, files.get("checkpoint")
+        self._every = files.get("checkpoint_every", 60.0)
+        model = files.get("model")
+        self._notes = {"output": os.path.abspath(files["output"])}
+        if model is not None:
+            self._notes["model"] = os.path.abspath(model) if os.path.isdir(model) else model
+        self._saved = self._stepped = time.monotonic()
+
+    def step(self, step: Step) -> None:
+        """Save, if after another iteration it would be too late; a finer scale's takes longer."""
+        now = time.monotonic()
+        took, self._stepped = now - self._stepped, now
+        last = step.iteration == step.iterations
+        if last or now - self._saved + 2 * took >= self._every:
+            self.save()
+
+    def save(self) -> None:
+        """Now."""
+        if self._path is None:
+            return
+        with interrupts.saving:
+            self._run.save(self._path, notes=self._notes)
+        self._saved = time.monotonic()
+
+
+def _finish(run: Run, report: Lines, kept: _Checkpoints) -> tuple[Result, str | None]:
     """The result, and what broke the optimisation down if anything did."""
     from impasto.runtime import DivergenceError
 
     def cancelled() -> bool:
         return interrupts.requested or report.broken is not None
 
+    def on_step(step: Step) -> None:
+        report.step(step)
+        kept.step(step)
+
     try:
-        return run.finish(on_step=report.step, cancel=cancelled), None
+        result = run.finish(on_step=on_step, cancel=cancelled)
     except DivergenceError as error:
         return run.result(), str(error)
+    kept.save()
+    return result, None
 
 
-def _save(result: Result, settings: Settings, parameters: dict[str, str]) -> None:
+def _save(result: Result, output: str, overwrite: bool) -> None:
     """Where it was wanted; if that has become impossible, in the system's temporary folder."""
     from impasto.runtime import ImageError
 
     with interrupts.saving:
         try:
-            result.save(settings.output, overwrite=settings.overwrite, parameters=parameters)
+            result.save(output, overwrite=overwrite)
         except ImageError as error:
             try:
                 spare = os.path.join(tempfile.gettempdir(), f"impasto-{secrets.token_hex(4)}.png")
-                result.save(spare, parameters=parameters)
+                result.save(spare)
             except (ImageError, FileNotFoundError):  # there may be no such folder
                 raise error from None
             raise ImageError(f"{error}; the picture is in {spare}") from None
@@ -97,23 +164,3 @@ def _conclude(output: str, result: Result, problem: str | None) -> None:
         raise ImpastoError(problem)
     if result.stopped == "cancelled":
         raise typer.Exit(interrupts.exit_code)
-
-
-def _parameters(
-    engine: Engine, settings: Settings, weights: Mapping[str, float], result: Result
-) -> dict[str, str]:
-    """Texts for a PNG: how to paint it again. Paths are left out: they say who and where."""
-    name = settings.preset or next(iter(engine.manifest.presets))
-    preset = engine.manifest.presets[name]
-    height, width, _ = result.image.shape
-    return {
-        "Software": f"impasto {metadata.version('impasto')}",
-        "model": os.path.basename(engine.model),
-        "preset": name,
-        "size": f"{width} x {height}",
-        "seed": str(result.seed),
-        "pooling": settings.pooling or preset.pooling,
-        "optimizer": settings.optimizer or preset.optimizer,
-        "iterations": str(result.iterations),
-        "weights": " ".join(f"{k}={v:g}" for k, v in {**preset.weights, **weights}.items()),
-    }

@@ -30,13 +30,13 @@ class Lines:
 
     def start(self, engine: Engine, run: Run) -> None:
         """Say what will be done."""
-        from impasto.runtime.machine.memory import show
+        from impasto.runtime import show_bytes
 
         height, width = run.size
         self._run = run
         say(
             f"painting {width} x {height} pixels on {engine.device}, seed {run.seed}; "
-            f"memory: about {show(run.memory)}"
+            f"memory: about {show_bytes(run.memory)}"
         )
 
     def step(self, step: Step) -> None:
@@ -82,7 +82,7 @@ class JsonLines(Lines):
         self._emit(
             event="start",
             size=run.size[::-1],
-            scales=[stage.size[::-1] for stage in run.plan.stages],
+            scales=[scale.size[::-1] for scale in run.plan.scales],
             memory=run.memory,
             device=engine.device,
             model=engine.model,

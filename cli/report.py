@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from importlib import metadata, resources
 from typing import TYPE_CHECKING, Any
 
+from .configuration import with_config
 from .console import duration, print_json
 
 if TYPE_CHECKING:
     from impasto.runtime.bundle.bundle import Bundle
 
-    from .options import Costs
+    from .options import Given
 
 
 def inspect_bundle(model: str | None, as_json: bool) -> None:
@@ -56,24 +57,28 @@ def _describe_bundle(bundle: Bundle) -> Iterator[str]:
     yield f"made by: {_text(manifest.provenance.versions)}"
 
 
-def estimate_costs(settings: Costs, content: str, style: list[str] | None) -> None:
+def estimate_costs(given: Given) -> None:
     """Print what stylize would cost: seconds, peak bytes, and how every scale is done."""
-    from impasto.runtime import Engine
-    from impasto.runtime.machine.memory import show
+    from impasto.runtime import Engine, show_bytes
 
-    found = Engine.load(**settings.engine).estimate(content, style, **settings.run)
-    scales = [{**dataclasses.asdict(stage), "size": stage.size[::-1]} for stage in found.stages]
-    if settings.json:
+    given = with_config(given, "estimate")
+    machine, files = dict(given.machine), given.files
+    own = {name: machine.pop(name) for name in ("memory", "max_pixels") if name in machine}
+    engine = Engine.load(files.get("model"), **machine)
+    pictures = {name: files[name] for name in ("content", "style", "init_image") if name in files}
+    found = engine.estimate(**pictures, **given.settings, **own)
+    scales = [{**dataclasses.asdict(s), "size": s.size[::-1]} for s in found.plan.scales]
+    if files.get("json"):
         print_json({"seconds": found.seconds, "memory": found.memory, "scales": scales})
         return
-    height, width = found.stages[-1].size
-    cost = f"about {duration(found.seconds)} and {show(found.memory)} of memory"
+    height, width = found.plan.size
+    cost = f"about {duration(found.seconds)} and {show_bytes(found.memory)} of memory"
     print(f"{width} x {height} pixels: {cost}")
-    for stage in found.stages:
-        height, width = stage.size
-        how = f"{stage.optimizer}, history {stage.history}" if stage.history else stage.optimizer
-        tiles = f", in tiles of {stage.tile_pixels:,} pixels" if stage.tile_pixels else ""
-        print(f"  {stage.iterations} iterations at {width} x {height}: {how}{tiles}")
+    for scale in found.plan.scales:
+        height, width = scale.size
+        how = f"{scale.optimizer}, history {scale.history}" if scale.history else scale.optimizer
+        tiles = f", in tiles of {scale.tile_pixels:,} pixels" if scale.tile_pixels else ""
+        print(f"  {scale.iterations} iterations at {width} x {height}: {how}{tiles}")
 
 
 def _text(fact: Any) -> str:

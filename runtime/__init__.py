@@ -6,26 +6,78 @@ engine = Engine.load()
 engine.stylize("photo.jpg", "painting.jpg").save("out.png")
 """
 
-from .engine import Engine
-from .errors import (
-    BundleError,
-    DeviceError,
-    DivergenceError,
-    ImageError,
-    ImpastoError,
-    SettingError,
-)
-from .run import Result, Run, Step
+from __future__ import annotations
 
-__all__ = [
-    "BundleError",
-    "DeviceError",
-    "DivergenceError",
-    "Engine",
-    "ImageError",
-    "ImpastoError",
-    "Result",
-    "Run",
-    "SettingError",
-    "Step",
-]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .bundle.bundle import Bundle as Bundle
+    from .bundle.manifest import Manifest as Manifest
+    from .checkpoint import CheckpointHeader as CheckpointHeader
+    from .checkpoint import read_checkpoint as read_checkpoint
+    from .engine import Engine as Engine
+    from .errors import BundleError as BundleError
+    from .errors import CheckpointError as CheckpointError
+    from .errors import DeviceError as DeviceError
+    from .errors import DivergenceError as DivergenceError
+    from .errors import Field as Field
+    from .errors import ImageError as ImageError
+    from .errors import ImpastoError as ImpastoError
+    from .errors import OutOfMemoryError as OutOfMemoryError
+    from .errors import SettingError as SettingError
+    from .machine.memory import show_bytes as show_bytes
+    from .pictures.encode import check_output as check_output
+    from .planning.estimate import Estimate as Estimate
+    from .planning.plan import Plan as Plan
+    from .planning.plan import Scale as Scale
+    from .planning.sizes import Sizes as Sizes
+    from .run import Result as Result
+    from .run import Run as Run
+    from .run import Step as Step
+    from .settings import Described as Described
+    from .settings import Files as Files
+    from .settings import Machine as Machine
+    from .settings import Settings as Settings
+    from .settings import describe as describe
+
+_HOMES = {
+    ".bundle.bundle": ("Bundle",),
+    ".bundle.manifest": ("Manifest",),
+    ".checkpoint": ("CheckpointHeader", "read_checkpoint"),
+    ".engine": ("Engine",),
+    ".errors": (
+        "BundleError",
+        "CheckpointError",
+        "DeviceError",
+        "DivergenceError",
+        "Field",
+        "ImageError",
+        "ImpastoError",
+        "OutOfMemoryError",
+        "SettingError",
+    ),
+    ".machine.memory": ("show_bytes",),
+    ".pictures.encode": ("check_output",),
+    ".planning.estimate": ("Estimate",),
+    ".planning.plan": ("Plan", "Scale"),
+    ".planning.sizes": ("Sizes",),
+    ".run": ("Result", "Run", "Step"),
+    ".settings": ("Described", "Files", "Machine", "Settings", "describe"),
+}
+"""Loaded when they are asked for: who wants the settings alone need not wait for NumPy."""
+
+_MODULES = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_MODULES[name], __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -2,64 +2,71 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Literal, cast, get_args
+from dataclasses import dataclass, replace
+from typing import Unpack, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
+from . import checkpoint
 from .bundle.bundle import Bundle
-from .bundle.manifest import Manifest, OptimiserName, Preset, Term
-from .errors import SettingError
-from .estimate import Estimate, estimate
-from .graphs.session import Device, Graphs, choose_device
+from .bundle.manifest import Manifest
+from .errors import CheckpointError
+from .graphs.session import Graphs, choose_device
+from .level import Pictures
+from .loop import Loop
 from .machine.memory import budget
-from .pictures.image import MAX_PIXELS, MIN_SIDE, Picture, Source, read_image
-from .plan import Plan, make_stages
+from .machine.scratch import check_room
+from .pictures.image import Picture, Source, picture_size, read_picture
+from .planning.estimate import Estimate, estimate
+from .planning.plan import Plan, make_plan
+from .planning.sizes import Size, Sizes, style_size
 from .run import Result, Run, Step
+from .settings import (
+    Machine,
+    MachineKeywords,
+    RunKeywords,
+    Settings,
+    SettingsKeywords,
+    check_all,
+    resolve,
+)
+from .settings.resolve import of_preset
 
-MAX_SIDE = 16384
-QUALITIES = {"draft": 0.4, "normal": 1.0, "high": 3.0}
-"""What each does to the preset's iterations."""
-MAX_WEIGHT = 1e38  # float32 ends at 3e38
+RUN_FIELDS = ("memory", "deadline", "max_pixels")
+"""What of Machine a run may say for itself."""
 
 
 class Engine:
     """Paints: ``Engine.load()``, then ``engine.stylize(photo, painting).save("out.png")``."""
 
-    def __init__(self, bundle: Bundle, device: Device, threads: int | None) -> None:
-        self._bundle = bundle
-        self._graphs = Graphs(bundle, device, threads)
+    def __init__(self, bundle: Bundle, machine: Machine) -> None:
+        self._bundle, self._machine = bundle, machine
+        device = choose_device(machine.device, bundle, machine.tf32, machine.cuda_graphs)
+        self._graphs = Graphs(bundle, device, machine.threads)
+        for name in bundle.manifest.presets:
+            of_preset(bundle.manifest, name)
 
     @classmethod
     def load(
-        cls,
-        bundle: str | os.PathLike[str] | None = None,
-        device: str = "auto",
-        threads: int | None = None,
-        tf32: bool = False,
-        cuda_graphs: bool = False,
+        cls, bundle: str | os.PathLike[str] | None = None, **machine: Unpack[MachineKeywords]
     ) -> Engine:
         """Check a bundle and choose a device.
 
         Args:
             bundle: a folder, or the name of a packaged bundle; None: the folder in the environment
                 variable IMPASTO_MODEL, else the packaged VGG19.
-            device: ``auto`` (CUDA where it really works, else the CPU), ``cpu``, ``cuda`` or
-                ``cuda:N``. What was taken is in ``engine.device``.
-            threads: of the CPU's operators; None: one a core.
-            tf32: on CUDA, let products of matrices and convolutions have 10 bits of mantissa.
-            cuda_graphs: on CUDA, record an evaluation's kernels once and play them back.
+            machine: ``device``, ``threads``, ``convolutions``, ``tf32``, ``cuda_graphs`` and
+                ``memory``, as in ``Machine``. What device was taken is in ``engine.device``.
 
         Raises:
             BundleError: the bundle is incomplete, altered or of another schema.
             DeviceError: a device asked for by name cannot be had, or ONNX Runtime is missing.
-            SettingError: no such device, or threads below 1.
+            SettingError: no such device, or a value out of range.
         """
-        if threads is not None and threads < 1:
-            raise SettingError(f"threads must be at least 1, not {threads}")
-        checked = Bundle(bundle)
-        return cls(checked, choose_device(device, checked, tf32, cuda_graphs), threads)
+        return cls(Bundle(bundle), Machine(**check_all(Machine, machine)))
 
     @property
     def device(self) -> str:
@@ -72,27 +79,38 @@ class Engine:
         return str(self._bundle.path)
 
     @property
+    def machine(self) -> Machine:
+        """How it uses the machine; the defaults of its runs."""
+        return self._machine
+
+    @property
     def manifest(self) -> Manifest:
         """What the bundle says of itself."""
         return self._bundle.manifest
+
+    def settings(
+        self,
+        *,
+        content: bool = True,
+        styles: int = 1,
+        image: bool = False,
+        **given: Unpack[SettingsKeywords],
+    ) -> Settings:
+        """The Settings of a run with a content, so many styles and a first image, or without.
+
+        Raises:
+            SettingError: a value is out of range, unknown, or at odds with another.
+        """
+        return resolve(self.manifest, given, content=content, styles=styles, image=image)
 
     def start(
         self,
         content: Source | None = None,
         style: Source | Sequence[Source] | None = None,
         *,
-        size: int | None = None,
-        preset: str | None = None,
-        pooling: str | None = None,
-        iterations: int | None = None,
-        quality: str | None = None,
-        optimizer: str | None = None,
-        weights: Mapping[str, float] | None = None,
-        blend: Sequence[float] | None = None,
-        init: Source | None = None,
-        seed: int = 0,
-        memory: int | str | None = None,
-        max_pixels: int = MAX_PIXELS,
+        init_image: Source | None = None,
+        maps: Mapping[str, NDArray[np.float32]] | None = None,
+        **given: Unpack[RunKeywords],
     ) -> Run:
         """Check everything and prepare a run; iterate over it for its steps.
 
@@ -100,183 +118,156 @@ class Engine:
             content: the picture to paint: a path, a PIL image, or an array (H, W, 3) of uint8 or
                 of floats in [0, 1]. None: a texture, of the style's shape.
             style: one picture or several to paint like; None: content alone.
-            size: long side of the result in pixels; None: the preset's, or 512.
-            preset: a name in ``manifest.presets``; None: the first.
-            pooling: ``avg`` or ``max``, as the bundle has them; None: the preset's.
-            iterations: at the finest scale, and the most at a coarser one; None: the preset's,
-                times what the quality says.
-            quality: ``draft`` (0.4 times the iterations), ``normal`` or ``high`` (3 times).
-            optimizer: ``lbfgs`` or ``adam``; None: the preset's.
-            weights: of heads (``style``) or single terms (``style.conv1_1``), over the preset's.
-            blend: one weight for each style; None: equal ones.
-            init: ``"content"``, ``"noise"`` (uniform, from ``seed``) or a picture; None: content
-                where content and style are both given, else noise.
-            seed: of the noise.
-            memory: what the process may take, in bytes or as in ``"3GB"``; None: most of what is
-                free. Images that need more are evaluated in tiles, with the same result.
-            max_pixels: pictures with more are refused before they are decoded.
+            init_image: a picture to begin with, instead of what ``init`` says.
+            maps: regions and given maps, (height, width, channels), by the terms' input.
+            given: every field of ``Settings``, and ``memory``, ``deadline`` and ``max_pixels`` of
+                ``Machine``; what is None or missing is the preset's.
 
         Raises:
             ImageError: a picture cannot be read.
-            SettingError: a value is out of range or unknown.
+            SettingError: a value is out of range, unknown, or at odds with another.
         """
-        chosen = self._preset(preset, pooling, optimizer)
-        chosen = replace(chosen, iterations=_iterations(chosen, iterations, quality))
-        styles = _several(style)
-        if content is None and not styles:
-            raise SettingError("nothing to paint: give a content, a style or both")
-        shares = _shares(blend, len(styles))
-        side = chosen.size if size is None else size
-        if not MIN_SIDE <= side <= MAX_SIDE:
-            raise SettingError(f"size must be {MIN_SIDE} to {MAX_SIDE} pixels, not {side}")
-        if seed < 0:
-            raise SettingError(f"seed must be 0 or more, not {seed}")
-
-        def read(source: Source) -> Picture:
-            return read_image(source, max_pixels=max_pixels)
-
-        painted = None if content is None else read(content)
-        paintings = [read(item) for item in styles]
-        source = (paintings[0] if painted is None else painted).shape[:2]
-        plan = Plan(
-            content=painted,
-            styles=paintings,
-            shares=shares,
-            init=_start(init, content is not None, bool(styles)) or read(cast(Source, init)),
-            seed=seed,
-            preset=chosen,
-            weights=self._weights(chosen, weights or {}, content is not None, bool(styles)),
-            stages=make_stages(self.manifest, chosen, source, side, budget(memory), iterations),
-        )
-        return Run(self._graphs, plan)
+        sources = _Sources(content, _several(style), init_image)
+        plan, machine = self._plan(sources, given)
+        check_room(plan.files)
+        loop = Loop(self._graphs, plan, self._pictures(plan, sources, machine))
+        run = Run(loop, machine, self._bundle.digest)
+        if maps:
+            run.set_maps(maps)
+        return run
 
     def stylize(
         self,
         content: Source | None = None,
         style: Source | Sequence[Source] | None = None,
         *,
+        init_image: Source | None = None,
+        maps: Mapping[str, NDArray[np.float32]] | None = None,
         on_step: Callable[[Step], object] | None = None,
         cancel: Callable[[], bool] | None = None,
-        deadline: float | None = None,
-        **settings: object,
+        **given: Unpack[RunKeywords],
     ) -> Result:
         """Paint to the end, or until ``cancel()`` is true or ``deadline`` seconds have passed.
 
-        Both are looked at between iterations; the best picture so far is returned, and
-        ``result.stopped`` says why. The settings are those of ``start``.
+        The best picture so far is returned, and ``result.stopped`` says why. For the rest see
+        ``start``.
 
         Raises:
             DivergenceError: the loss broke down; the error holds the last good picture.
             ImageError, SettingError: as in ``start``.
         """
-        run = self.start(content, style, **settings)  # type: ignore[arg-type]
-        return run.finish(on_step=on_step, cancel=cancel, deadline=deadline)
+        run = self.start(content, style, init_image=init_image, maps=maps, **given)
+        return run.finish(on_step=on_step, cancel=cancel)
+
+    def resume(self, file: str | os.PathLike[str], *, deadline: float | None = None) -> Run:
+        """The run that a checkpoint holds, at the iteration where it was saved.
+
+        With the threads that it began with, it ends in the same bytes as if it had never stopped.
+
+        Raises:
+            CheckpointError: it is cut short, altered, or of another bundle or version.
+        """
+        found = checkpoint.load(file, self._bundle.digest)
+        plan, where = found.header.plan, found.header.where
+        machine = replace(self._machine, **check_all(Machine, {"deadline": deadline}))
+        check_room(plan.files)
+        try:
+            loop = Loop(self._graphs, plan, self._of_plan(plan, **found.pictures()))
+            level = loop.open(where.scale, found.maps) if where else None
+            state = checkpoint.unpack(found, level) if level else None
+            run = Run(loop, machine, self._bundle.digest, state)
+        except (LookupError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"{file}: the checkpoint does not fit its bundle") from error
+        if state is None and found.maps:
+            run.set_maps(found.maps)
+        return run
 
     def estimate(
         self,
         content: Source | None = None,
         style: Source | Sequence[Source] | None = None,
-        **settings: object,
+        *,
+        init_image: Source | None = None,
+        **given: Unpack[RunKeywords],
     ) -> Estimate:
         """Seconds and peak memory of ``stylize``, from a calibration of some seconds.
 
-        Without a style it is that of one style of the content's own size.
+        Without a style it is that of one style of the content's own size. No picture is decoded.
 
         Raises:
             ImageError, SettingError: as in ``start``.
         """
-        if style is None:
-            style = content
-        run = self.start(content, style, **settings)  # type: ignore[arg-type]
-        return estimate(self._graphs, run.plan)
+        sources = _Sources(content, _several(content if style is None else style), init_image)
+        plan, _ = self._plan(sources, given)
+        return estimate(self._graphs, plan)
 
-    def _preset(
-        self,
-        name: str | None,
-        pooling: str | None,
-        optimizer: str | None,
-    ) -> Preset:
-        manifest = self.manifest
-        name = name or next(iter(manifest.presets))
-        preset = manifest.presets.get(name)
-        if preset is None:
-            raise SettingError(f"no preset {name!r}: there are {', '.join(manifest.presets)}")
-        if pooling is not None and pooling not in manifest.poolings:
-            raise SettingError(
-                f"no {pooling!r} pooling in this bundle: it has {', '.join(manifest.poolings)}"
-            )
-        if optimizer is not None and optimizer not in get_args(OptimiserName):
-            raise SettingError(f"no optimizer {optimizer!r}: there are lbfgs and adam")
-        usual = preset.pooling if preset.pooling in manifest.poolings else None
-        return replace(
-            preset,
-            pooling=pooling or usual or next(iter(manifest.poolings)),
-            optimizer=cast(OptimiserName, optimizer or preset.optimizer),
+    def _plan(self, sources: _Sources, given: RunKeywords) -> tuple[Plan, Machine]:
+        """From headers alone: no picture is decoded."""
+        own = {name: value for name, value in given.items() if name in RUN_FIELDS}
+        machine = replace(self._machine, **check_all(Machine, own))
+        settings = self.settings(
+            content=sources.content is not None,
+            styles=len(sources.styles),
+            image=sources.image is not None,
+            **cast(SettingsKeywords, {k: v for k, v in given.items() if k not in own}),
         )
 
-    def _weights(
-        self, preset: Preset, wanted: Mapping[str, float], content: bool, style: bool
-    ) -> list[float]:
-        terms = self.manifest.terms
-        names = {name for term in terms for name in (term.name, term.head)}
-        for name, value in wanted.items():
-            if name not in names:
-                raise SettingError(
-                    f"no term {name!r} in this bundle: it has {', '.join(t.name for t in terms)}; "
-                    "`impasto export` makes bundles with other layers"
-                )
-            if not 0 <= value <= MAX_WEIGHT:
-                raise SettingError(f"the weight of {name} must be 0 to {MAX_WEIGHT:g}, not {value}")
-        given = {"content": content, "style": style, None: True}
-        found = [_weight(term, wanted, preset) if given[term.target] else 0.0 for term in terms]
-        if not any(found):
-            raise SettingError("every weight is 0: nothing to optimise")
-        return found
+        def size(source: Source) -> Size:
+            return picture_size(source, max_pixels=machine.max_pixels)
+
+        sizes = Sizes(
+            content=None if sources.content is None else size(sources.content),
+            styles=tuple(size(style) for style in sources.styles),
+            image=None if sources.image is None else size(sources.image),
+        )
+        return make_plan(self.manifest, settings, sizes, budget(machine.memory)), machine
+
+    def _pictures(self, plan: Plan, sources: _Sources, machine: Machine) -> Pictures:
+        """Decoded, and no larger than the plan needs."""
+        room = budget(machine.memory)
+
+        def read(source: Source, most: Size) -> Picture:
+            return read_picture(source, max_pixels=machine.max_pixels, within=most, memory=room)
+
+        least = self.manifest.encoder.alignment
+        shapes = zip(sources.styles, plan.sizes.styles, strict=True)
+        return self._of_plan(
+            plan,
+            content=None if sources.content is None else read(sources.content, plan.size),
+            styles=tuple(read(s, style_size(shape, plan.size, least)) for s, shape in shapes),
+            image=None if sources.image is None else read(sources.image, plan.size),
+        )
+
+    def _of_plan(
+        self,
+        plan: Plan,
+        content: Picture | None,
+        styles: tuple[Picture, ...],
+        image: Picture | None,
+    ) -> Pictures:
+        canvas, settings = self.manifest.canvas, plan.settings
+        return Pictures(
+            content=content,
+            styles=styles,
+            image=image,
+            init=settings.init,
+            seed=settings.seed,
+            low=canvas.low,
+            high=canvas.high,
+            channels=canvas.channels,
+        )
 
 
-def _iterations(preset: Preset, wanted: int | None, quality: str | None) -> tuple[int, ...]:
-    """Of every scale, as in Preset, where a number is not given."""
-    if wanted is not None and wanted < 1:
-        raise SettingError(f"iterations must be at least 1, not {wanted}")
-    if quality is not None and quality not in QUALITIES:
-        raise SettingError(f"no quality {quality!r}: there are {', '.join(QUALITIES)}")
-    if wanted is not None and quality is not None:
-        raise SettingError("give a quality or a number of iterations, not both")
-    factor = QUALITIES[quality or "normal"]
-    return tuple(math.ceil(factor * n) for n in preset.iterations)
+@dataclass(frozen=True)
+class _Sources:
+    """What a run was given, not read yet."""
 
-
-def _weight(term: Term, wanted: Mapping[str, float], preset: Preset) -> float:
-    for source in (wanted, preset.weights):
-        for name in (term.name, term.head):
-            if name in source:
-                return float(source[name])
-    return term.weight
-
-
-def _start(init: Source | None, content: bool, style: bool) -> Literal["content", "noise"] | None:
-    """What a run starts from; None: a picture of the user's."""
-    if init is None:
-        return "content" if content and style else "noise"
-    if not isinstance(init, str) or init not in ("content", "noise"):
-        return None
-    if init == "content" and not content:
-        raise SettingError("init cannot be content: there is none; use noise or a picture")
-    return "content" if init == "content" else "noise"
+    content: Source | None
+    styles: list[Source]
+    image: Source | None
 
 
 def _several(style: Source | Sequence[Source] | None) -> list[Source]:
     if style is None:
         return []
     return list(style) if isinstance(style, (list, tuple)) else [style]  # type: ignore[list-item]
-
-
-def _shares(blend: Sequence[float] | None, count: int) -> list[float]:
-    """Weights of the styles, their sum 1."""
-    weights = [1.0] * count if blend is None else [float(weight) for weight in blend]
-    if len(weights) != count or any(not 0 <= w < float("inf") for w in weights):
-        raise SettingError(f"blend must have a weight of 0 or more for each of {count} styles")
-    total = sum(weights)
-    if count and not total:
-        raise SettingError("blend must have a weight above 0")
-    return [weight / total for weight in weights]

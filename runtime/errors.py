@@ -1,15 +1,22 @@
 """The errors that this package raises on purpose. Every message names what is wrong and the mend.
 
 ImpastoError
-├── BundleError      a model folder that is incomplete, altered or of another schema
-├── DeviceError      no ONNX Runtime, or not the device that was asked for
-├── DivergenceError  the loss stopped being a number or kept growing; holds the last good picture
-├── ImageError       a picture that cannot be read or written
-└── SettingError     a value that makes no sense: an unknown preset, a negative size
+├── BundleError       a model folder that is incomplete, altered or of another schema
+├── CheckpointError   a checkpoint that is cut short, altered, or of another bundle or version
+├── DeviceError       no ONNX Runtime, or not the device that was asked for
+├── DivergenceError   the loss stopped being a number; holds the last good picture
+├── ImageError        a picture that cannot be read or written
+├── OutOfMemoryError  the system has no more memory; a MemoryError too
+└── SettingError      a value that makes no sense; holds its field, the value and the mend
+
+A sentence names a setting by a ``Field``, which every face spells its own way: ``size=`` here,
+``--size`` on the command line.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,12 +24,36 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+@dataclass(frozen=True)
+class Field:
+    """A setting's name in a sentence."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name}="
+
+
 class ImpastoError(Exception):
-    """Anything this package refuses or fails at."""
+    """Anything this package refuses or fails at: a sentence, in parts."""
+
+    def __init__(self, *parts: str | Field) -> None:
+        super().__init__(*parts)
+
+    def __str__(self) -> str:
+        return self.spell(str)
+
+    def spell(self, spelling: Callable[[Field], str]) -> str:
+        """The sentence, the settings in it as ``spelling`` writes them."""
+        return _joined(self.args, spelling)
 
 
 class BundleError(ImpastoError):
     """A bundle that must not be opened."""
+
+
+class CheckpointError(ImpastoError):
+    """A checkpoint that cannot be resumed."""
 
 
 class DeviceError(ImpastoError):
@@ -32,11 +63,11 @@ class DeviceError(ImpastoError):
 class DivergenceError(ImpastoError):
     """The optimisation broke down.
 
-    ``picture`` is the last good picture: (height, width, 3) float32 RGB in [0, 1].
+    ``picture`` is the last good picture: (height, width, channels) float32 in [0, 1].
     """
 
     def __init__(self, message: str, picture: NDArray[np.float32]) -> None:
-        super().__init__(message)
+        Exception.__init__(self, message, picture)
         self.picture = picture
 
 
@@ -44,5 +75,28 @@ class ImageError(ImpastoError):
     """A picture that cannot be read or written."""
 
 
+class OutOfMemoryError(ImpastoError, MemoryError):
+    """The system has no more memory."""
+
+
 class SettingError(ImpastoError, ValueError):
-    """A setting that is out of range or unknown."""
+    """A setting that is out of range, unknown, or at odds with another.
+
+    ``field`` is its name, ``value`` what was given, ``mend`` what to do, as parts of a sentence.
+    """
+
+    def __init__(self, field: str, value: object, *mend: str | Field) -> None:
+        Exception.__init__(self, field, value, *mend)
+        self.field, self.value, self.mend = field, value, mend
+
+    def spell(self, spelling: Callable[[Field], str]) -> str:
+        """``size=5: give 16 to 16384``, or as another face spells it."""
+        name = spelling(Field(self.field))
+        between = "" if name.endswith("=") else " "
+        shown = self.value if isinstance(self.value, str) and between else repr(self.value)
+        return f"{name}{between}{str(shown)[:200]}: {_joined(self.mend, spelling)}"
+
+
+def _joined(parts: tuple[object, ...], spelling: Callable[[Field], str]) -> str:
+    spelled = (spelling(part) if isinstance(part, Field) else part for part in parts)
+    return "".join(part for part in spelled if isinstance(part, str))

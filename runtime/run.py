@@ -1,24 +1,34 @@
-"""A run: the loop of step graph and optimiser, scale after scale."""
+"""A run: the loop's states one by one, as steps, and what stopped it."""
 
 from __future__ import annotations
 
 import math
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .estimate import AROUND, expected_memory, expected_seconds
-from .graphs.session import Graphs, Value
-from .objective.objective import Point
-from .pictures.image import Picture, from_tensor, resample, resize, write_image
-from .plan import Plan
-from .scale import Scale
+from . import checkpoint
+from .graphs.session import Terminated, Termination
+from .loop import Loop
+from .pictures.encode import write_image
+from .pictures.image import Picture, resize
+from .planning.estimate import AROUND, expected_memory, expected_seconds
+from .planning.plan import Plan
+from .planning.texts import texts
+from .settings import Machine, describe
+from .state import State
 
-Stopped = Literal["finished", "converged", "cancelled", "deadline"]
+Stopped = Literal[
+    "finished", "converged", "cancelled", "deadline", "failed", "unfinished", "not started"
+]
+"""Why there are no more steps: all iterations are done; nothing changed any more; ``cancel`` or
+``deadline`` said so; an error; the caller left; or nobody asked for a step."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class Step:
     loss: float
     terms: dict[str, float]
     seconds: float
-    """Since the run started."""
+    """Since the first step was asked for."""
     fraction: float
     """Share of the whole work that is done."""
     _image: Callable[[], Picture] = field(repr=False, compare=False)
@@ -57,9 +67,17 @@ class Result:
     initial_terms: dict[str, float]
     """The terms of the last scale's first image."""
     iterations: int
+    """All that were done, at all scales."""
     seconds: float
-    seed: int
     stopped: Stopped
+    plan: Plan = field(repr=False)
+    model: str
+    """The bundle's folder."""
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """How it was painted: every field of Settings, and what was planned and done."""
+        return texts(self.plan, self.model, self.iterations, self.stopped)
 
     def save(
         self,
@@ -68,56 +86,87 @@ class Result:
         overwrite: bool = False,
         parameters: Mapping[str, str] | None = None,
     ) -> None:
-        """Write the picture atomically; the suffix says the format, ``parameters`` go into a PNG.
+        """Write the picture atomically; the suffix says the format.
+
+        A PNG says how it was painted: ``texts``, and ``parameters`` over them.
 
         Raises:
             ImageError: the file exists, or cannot be written.
         """
-        write_image(self.image, path, overwrite=overwrite, parameters=parameters)
-
-
-@dataclass(frozen=True)
-class _Best:
-    """The image of the least loss at a scale; its gradient is not kept."""
-
-    image: Value
-    loss: float
-    terms: dict[str, float]
-    size: tuple[int, int]
+        texts = {**self.texts, **(parameters or {})}
+        write_image(self.image, path, overwrite=overwrite, parameters=texts)
 
 
 class Run:
-    """Iterate for the steps. Nothing is computed before; leaving the loop stops the work."""
+    """Iterate for the steps. Nothing is computed before, and no clock runs.
 
-    def __init__(self, graphs: Graphs, plan: Plan) -> None:
-        self._graphs, self.plan = graphs, plan
+    ``save`` may be called between any two steps; ``Engine.resume`` goes on from there.
+    """
+
+    def __init__(
+        self, loop: Loop, machine: Machine, bundle: str, state: State | None = None
+    ) -> None:
+        self.plan = loop.plan
         self.expected: float | None = None
         """Seconds for the whole; known with the first step."""
-        self._best: _Best | None = None
-        self._first: dict[str, float] = {}
-        self._picture: Picture | None = None
-        self._iterations = 0
-        self._started = time.perf_counter()
-        self._stopped: Stopped = "finished"
-        self._steps = self._paint()
-
-    def __iter__(self) -> Iterator[Step]:
-        return self._steps
+        self._loop, self._machine, self._bundle = loop, machine, bundle
+        self._state = state
+        self._maps: dict[str, NDArray[np.float32]] = {}
+        self._started: float | None = None
+        self._stopped: Stopped | None = None
+        self._termination = Termination()
 
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the result."""
-        return self.plan.stages[-1].size
+        return self.plan.size
 
     @property
     def seed(self) -> int:
         """Of the noise."""
-        return self.plan.seed
+        return self.plan.settings.seed
 
     @property
     def memory(self) -> int:
         """Peak resident bytes of the process, as expected."""
         return expected_memory(self.plan)
+
+    @property
+    def stopped(self) -> Stopped:
+        """Why there are no more steps."""
+        if self._stopped is not None:
+            return self._stopped
+        if self._state is None:
+            return "not started"
+        if self._loop.is_done(self._state):
+            return "converged" if self._state.converged else "finished"
+        return "unfinished"
+
+    def __iter__(self) -> Iterator[Step]:
+        return self
+
+    def __next__(self) -> Step:
+        if self._started is None:
+            self._started = time.perf_counter()
+        if self._stopped or (self._state is not None and self._loop.is_done(self._state)):
+            raise StopIteration
+        try:
+            if self._state is None:
+                self._state = self._loop.start(self._maps)
+            before = time.perf_counter()
+            self._state = self._loop.advance(self._state)
+        except Terminated:  # by ``cancel``: the state is the last iteration's
+            self._stopped = self._stopped or "cancelled"
+            raise StopIteration from None
+        except BaseException:
+            self._stopped = "failed"
+            raise
+        return self._step(self._state, time.perf_counter() - before)
+
+    def cancel(self) -> None:
+        """End the run soon, even within an iteration; any thread may say so."""
+        self._stopped = self._stopped or "cancelled"
+        self._termination.terminate()
 
     def finish(
         self,
@@ -125,109 +174,109 @@ class Run:
         cancel: Callable[[], bool] | None = None,
         deadline: float | None = None,
     ) -> Result:
-        """Go on to the end, or until one of the two says stop; then ``result``."""
-        for step in self:
-            if on_step:
-                on_step(step)
-            if cancel and cancel():
-                self._stopped = "cancelled"
-                break
-            if deadline is not None and step.seconds >= deadline:
-                self._stopped = "deadline"
-                break
+        """Go on to the end, or until one of the two says stop; then ``result``.
+
+        ``cancel`` is asked between iterations; ``deadline`` seconds from now end the run even
+        within one.
+        """
+        seconds = describe(Machine)["deadline"].check(deadline)
+        timer = self._timer(self._machine.deadline if seconds is None else seconds)
+        try:
+            for step in self:
+                if on_step:
+                    on_step(step)
+                if cancel and cancel():
+                    self._stopped = self._stopped or "cancelled"
+        except BaseException:
+            self._stopped = "failed"
+            raise
+        finally:
+            if timer:
+                timer.cancel()
         return self.result()
+
+    def set_maps(self, maps: Mapping[str, NDArray[np.float32]]) -> None:
+        """New regions or given maps, (height, width, channels), for the terms that take them.
+
+        Raises:
+            SettingError: no term takes such a map.
+        """
+        if self._state is None:
+            self._maps |= maps
+        else:
+            self._state = self._loop.with_maps(self._state, maps)
+
+    def save(self, path: str | os.PathLike[str], *, notes: Mapping[str, str] | None = None) -> None:
+        """Keep the run in a file, to go on from with ``Engine.resume``.
+
+        ``notes`` are the caller's: ``read_checkpoint(path).notes``.
+
+        Raises:
+            CheckpointError: it cannot be written.
+        """
+        state, loop = self._state, self._loop
+        level = None if state is None else loop.level
+        about = checkpoint.About(self.plan, self._machine, self._bundle, dict(notes or {}))
+        checkpoint.save(path, about, loop.pictures, state, level)
 
     def result(self) -> Result:
         """The best picture so far at the finest scale reached, in the final size."""
-        point = self._best
+        state, named, loop = self._state, self._named, self._loop
         picture = self._image()
         if picture.shape[:2] != self.size:
             picture = resize(picture, *self.size)
+        started = self._started
         return Result(
             image=picture,
-            loss=point.loss if point else math.nan,
-            terms=point.terms if point else {},
-            initial_terms=self._first,
-            iterations=self._iterations,
+            loss=state.best.loss if state else math.nan,
+            terms=named(state.best.terms) if state else {},
+            initial_terms=named(state.first) if state else {},
+            iterations=state.iterations if state else 0,
+            seconds=0.0 if started is None else time.perf_counter() - started,
+            stopped=self.stopped,
+            plan=self.plan,
+            model=str(loop.graphs.bundle.path),
+        )
+
+    def _step(self, state: State, took: float) -> Step:
+        assert self._started is not None
+        scales = self.plan.scales
+        scale = scales[state.scale]
+        if self.expected is None:
+            self.expected = expected_seconds(self.plan, took / scale.work / AROUND)
+        done = sum(s.iterations * s.work for s in scales[: state.scale])
+        return Step(
+            scale=state.scale + 1,
+            scales=len(scales),
+            size=scale.size,
+            iteration=state.iteration,
+            iterations=scale.iterations,
+            loss=state.point.loss,
+            terms=self._named(state.point.terms),
             seconds=time.perf_counter() - self._started,
-            seed=self.plan.seed,
-            stopped=self._stopped,
+            fraction=(done + state.iteration * scale.work) / self.plan.work,
+            _image=self._image,
         )
 
     def _image(self) -> Picture:
-        if self._best is not None:
-            return from_tensor(self._best.image.numpy(), *self._best.size)
-        return self._picture if self._picture is not None else self._start(*self.size)
+        state = self._state
+        if state is None:
+            return self._loop.pictures.start(self.size)
+        return self._loop.level.picture(state.best)
 
-    def _paint(self) -> Iterator[Step]:
-        done = 0.0
-        for scale, stage in enumerate(self.plan.stages):
-            self._picture = self._first_image(scale)
-            self._best = None
-            yield from self._descend(scale, done)
-            done += stage.iterations * stage.work
+    def _named(self, terms: NDArray[np.float32]) -> dict[str, float]:
+        assert self._state is not None
+        return self._loop.level.named(terms)
 
-    def _first_image(self, scale: int) -> Picture:
-        """The coarser scale's result, or what it changed in a picture: so that stays as fine."""
-        size = self.plan.stages[scale].size
-        if scale and _is_noise(self.plan.init):
-            return resize(self._image(), *size)
-        start = self._start(*size)
-        if scale:
-            change = self._image() - self._start(*self.plan.stages[scale - 1].size)
-            start += resample(change, *size)
-        return start.clip(0, 1, out=start)
+    def _timer(self, deadline: float | None) -> threading.Timer | None:
+        if deadline is None:
+            return None
 
-    def _descend(self, scale: int, done: float) -> Iterator[Step]:
-        """A scale's iterations. What they hold on the device goes when they end."""
-        stage, whole = self.plan.stages[scale], _work(self.plan)
-        assert self._picture is not None
-        painter = Scale(self._graphs, self.plan, stage)
-        for iteration, point in enumerate(painter.descend(self._picture)):
-            if painter.best is point:
-                self._best = _Best(point.image, point.loss, self._named(point), stage.size)
-                self._picture = None
-            if iteration == 0:
-                self._first, before = self._named(point), time.perf_counter()
-                continue
-            self._iterations += 1
-            if self.expected is None:
-                per_pixel = (time.perf_counter() - before) / stage.work / AROUND
-                self.expected = expected_seconds(self.plan, per_pixel)
-            yield Step(
-                scale=scale + 1,
-                scales=len(self.plan.stages),
-                size=stage.size,
-                iteration=iteration,
-                iterations=stage.iterations,
-                loss=point.loss,
-                terms=self._named(point),
-                seconds=time.perf_counter() - self._started,
-                fraction=(done + iteration * stage.work) / whole,
-                _image=self._image,
-            )
-        self._stopped = "converged" if iteration < stage.iterations else "finished"
+        def stop() -> None:
+            self._stopped = self._stopped or "deadline"
+            self._termination.terminate()
 
-    def _named(self, point: Point) -> dict[str, float]:
-        """The terms whose weight is not 0, by name."""
-        terms = self._graphs.bundle.manifest.terms
-        found = zip(terms, self.plan.weights, point.terms, strict=True)
-        return {term.name: float(value) for term, weight, value in found if weight}
-
-    def _start(self, height: int, width: int) -> Picture:
-        init = self.plan.init
-        if _is_noise(init):
-            noise = np.random.default_rng(self.plan.seed)
-            return noise.random((height, width, 3), np.float32)
-        source = self.plan.content if isinstance(init, str) else init
-        assert source is not None
-        return resize(source, height, width)
-
-
-def _is_noise(init: Picture | str) -> bool:
-    return isinstance(init, str) and init == "noise"
-
-
-def _work(plan: Plan) -> float:
-    """Of all iterations."""
-    return sum(stage.iterations * stage.work for stage in plan.stages)
+        timer = threading.Timer(deadline, stop)
+        timer.daemon = True
+        timer.start()
+        return timer

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .bundle.manifest import fix
-from .graphs.session import Graphs
-from .machine.memory import used
-from .plan import Plan, Stage
+from impasto.runtime.bundle.manifest import fix
+from impasto.runtime.graphs.session import Graphs
+from impasto.runtime.machine.memory import used
+from impasto.runtime.planning.plan import Plan
 
 SIZE = (192, 256)
 """(height, width) of the calibration: seconds for a pixel are much the same at all sizes."""
@@ -19,7 +19,7 @@ ROUNDS = 3
 FORWARD = 0.5
 """To describe a picture costs half an evaluation: its other half is the gradient."""
 AROUND = 1.05
-"""An iteration, in units of an evaluation: the optimiser, and now and then a step that fails."""
+"""An iteration, in units of an evaluation: the optimizer, and now and then a step that fails."""
 
 
 @dataclass(frozen=True)
@@ -29,42 +29,46 @@ class Estimate:
     seconds: float
     memory: int
     """Peak resident bytes of the process."""
-    stages: list[Stage]
-    """The scales, the coarsest first, and how each will be done."""
+    plan: Plan
+    """How it will be done."""
 
 
 def estimate(graphs: Graphs, plan: Plan) -> Estimate:
     """From the plan, and a short calibration."""
     memory = expected_memory(plan)
-    per_pixel, opening = calibrate(graphs, plan.preset.pooling)
-    seconds = expected_seconds(plan, per_pixel) + 3 * opening * len(plan.stages)
-    return Estimate(seconds, memory, plan.stages)
+    per_pixel, opening = calibrate(graphs, plan)
+    seconds = expected_seconds(plan, per_pixel) + 3 * opening * len(plan.scales)
+    return Estimate(seconds, memory, plan)
 
 
 def expected_seconds(plan: Plan, per_pixel: float) -> float:
     """Of all evaluations, if one takes so many seconds for a pixel of its work."""
-    pictures = len(plan.styles) + (plan.content is not None)
+    pictures = len(plan.sizes.styles) + (plan.sizes.content is not None)
     evaluations = (
-        stage.work * (1 + FORWARD * pictures + AROUND * stage.iterations) for stage in plan.stages
+        scale.work * (1 + FORWARD * pictures + AROUND * scale.iterations) for scale in plan.scales
     )
     return per_pixel * sum(evaluations)
 
 
 def expected_memory(plan: Plan) -> int:
-    """Peak resident bytes of the process, if its pictures are loaded."""
-    return used() + max(stage.memory for stage in plan.stages)
+    """Peak resident bytes of the process, if its pictures are not loaded yet."""
+    return used() + plan.memory
 
 
-def calibrate(graphs: Graphs, pooling: str) -> tuple[float, float]:
+def calibrate(graphs: Graphs, plan: Plan) -> tuple[float, float]:
     """Seconds for a pixel, and to open a graph."""
-    name = graphs.bundle.manifest.poolings[pooling].step
+    manifest, settings = graphs.bundle.manifest, plan.settings
+    name = manifest.objectives[settings.objective].poolings[settings.pooling].step
+    size = tuple(
+        side if unit > 1 else 1 for side, unit in zip(SIZE, manifest.encoder.alignment, strict=True)
+    )
     started = time.perf_counter()
-    graph = graphs.get(name, *SIZE)
+    graph = graphs.get(name, *size)
     opening = time.perf_counter() - started
-    shapes = graphs.bundle.manifest.signatures[name].inputs
+    shapes = manifest.signatures[name].inputs
     noise = np.random.default_rng(0)
     inputs = {
-        key: graphs.device.upload(noise.random(fix(shape, *SIZE), np.float32))
+        key: graphs.device.upload(noise.random(fix(shape, *size), np.float32))
         for key, shape in shapes.items()
     }
     seconds = []
@@ -72,4 +76,4 @@ def calibrate(graphs: Graphs, pooling: str) -> tuple[float, float]:
         started = time.perf_counter()
         graph.run(inputs, to_host=("loss",))
         seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds[1:]) / (SIZE[0] * SIZE[1]), opening
+    return statistics.median(seconds[1:]) / (size[0] * size[1]), opening

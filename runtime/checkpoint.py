@@ -1,0 +1,285 @@
+"""Checkpoints: a run in one file, with all that it needs to go on.
+
+Layout: MAGIC, the header's length (8 bytes, little endian), the header (JSON), the arrays one after
+another (float32, little endian), and the SHA-256 of all that. The header names plan, bundle and
+version; the pictures are among the arrays, so the inputs may be gone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import records
+from .errors import CheckpointError
+from .level import Level, Pictures
+from .machine.atomic import writing
+from .objective import Point
+from .planning.plan import Plan
+from .settings import Machine
+from .state import State
+
+MAGIC = b"impasto checkpoint\n"
+FORMAT = 1
+DIGEST = hashlib.sha256().digest_size
+MAX_HEADER = 1 << 24
+Arrays = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """A State's numbers. ``losses`` are of the points whose arrays follow; the rest are indices."""
+
+    scale: int
+    iteration: int
+    iterations: int
+    idle: int
+    restarted: bool
+    converged: bool
+    losses: tuple[float, ...]
+    point: int
+    best: int
+    previous: int | None
+    memory: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointHeader:
+    """What a checkpoint says of itself."""
+
+    format: int
+    version: str
+    """Of the program."""
+    bundle: str
+    """SHA-256 of its manifest."""
+    plan: Plan
+    machine: Machine
+    """As resolved: the same number of threads gives the same bytes."""
+    notes: dict[str, str]
+    """The caller's."""
+    where: Where | None
+    """None: the run had not begun."""
+    arrays: dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A file's content, checked."""
+
+    header: CheckpointHeader
+    arrays: Arrays
+
+    def pictures(self) -> dict[str, Any]:
+        """The run's content, styles and first image."""
+        count = len(self.header.plan.sizes.styles)
+        return {
+            "content": self.arrays.get("content"),
+            "styles": tuple(self.arrays[f"style_{i}"] for i in range(1, count + 1)),
+            "image": self.arrays.get("image"),
+        }
+
+    @property
+    def maps(self) -> Arrays:
+        """The caller's."""
+        return _part(self.arrays, "map.")
+
+
+@dataclass(frozen=True)
+class About:
+    """What a run says of itself; ``bundle`` is the SHA-256 of its manifest."""
+
+    plan: Plan
+    machine: Machine
+    bundle: str
+    notes: dict[str, str]
+
+
+def save(
+    path: str | os.PathLike[str],
+    about: About,
+    pictures: Pictures,
+    state: State | None,
+    level: Level | None,
+) -> None:
+    """Write a checkpoint; the file that was there is replaced once the new one is whole.
+
+    Raises:
+        CheckpointError: it cannot be written.
+    """
+    arrays = {f"style_{i}": style for i, style in enumerate(pictures.styles, start=1)}
+    arrays |= {k: v for k in ("content", "image") if (v := getattr(pictures, k)) is not None}
+    where = None
+    if state is not None and level is not None:
+        where, packed = _pack(state, level)
+        arrays |= packed
+    header = CheckpointHeader(
+        format=FORMAT,
+        version=metadata.version("impasto"),
+        **vars(about),
+        where=where,
+        arrays={name: array.shape for name, array in arrays.items()},
+    )
+    text = records.to_json(header).encode()
+    try:
+        with writing(os.fspath(path), overwrite=True) as file:
+            digest = hashlib.sha256()
+            head = MAGIC + len(text).to_bytes(8, "little") + text
+            for data in (head, *map(_bytes, arrays.values())):
+                digest.update(data)
+                file.write(data)
+            file.write(digest.digest())
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise CheckpointError(
+            f"{path}: the checkpoint cannot be written ({reason}); choose another place for it"
+        ) from error
+
+
+def load(path: str | os.PathLike[str], bundle: str | None = None) -> Checkpoint:
+    """The checkpoint in a file, whole and unaltered; of a bundle, if its digest is given.
+
+    Raises:
+        CheckpointError: it is none, or not for this bundle and this version.
+    """
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            header = _header(file, size, str(path))
+            if bundle is not None and header.bundle != bundle:
+                raise CheckpointError(
+                    f"{path}: it is of another bundle: resume it with the one that it began with"
+                )
+            return Checkpoint(header, _arrays(file, header, size, str(path)))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise CheckpointError(f"{path}: cannot be read: {reason}") from None
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> CheckpointHeader:
+    """What a checkpoint says of itself, once all of it is checked.
+
+    Raises:
+        CheckpointError: it is cut short, altered or of another version.
+    """
+    return load(path).header
+
+
+def unpack(checkpoint: Checkpoint, level: Level) -> State:
+    """The state, its images on the device."""
+    where, arrays = checkpoint.header.where, checkpoint.arrays
+    assert where is not None
+    points = []
+    for i, loss in enumerate(where.losses):
+        slot = level.slot(i)
+        slot.image.update_inplace(arrays[f"image_{i}"])
+        slot.gradient.update_inplace(arrays[f"gradient_{i}"])
+        points.append(Point(slot, loss, arrays[f"terms_{i}"]))
+    previous = None if where.previous is None else points[where.previous]
+    memory = None
+    if where.memory:
+        memory = level.optimizer.unpack(_part(arrays, "memory."), previous)
+    return State(
+        scale=where.scale,
+        iteration=where.iteration,
+        iterations=where.iterations,
+        point=points[where.point],
+        best=points[where.best],
+        first=arrays["first"],
+        memory=memory,
+        idle=where.idle,
+        restarted=where.restarted,
+        converged=where.converged,
+        maps=checkpoint.maps,
+    )
+
+
+def _pack(state: State, level: Level) -> tuple[Where, Arrays]:
+    """A state's numbers and arrays. Points that share a slot are one."""
+    previous = state.memory.previous if state.memory else None
+    points: list[Point] = []
+    for point in (state.point, state.best, previous):
+        if point is not None and all(point.slot is not other.slot for other in points):
+            points.append(point)
+    places = {id(point.slot): i for i, point in enumerate(points)}
+    arrays: Arrays = {"first": state.first}
+    for i, point in enumerate(points):
+        arrays |= {
+            f"image_{i}": point.image.numpy(),
+            f"gradient_{i}": point.gradient.numpy(),
+            f"terms_{i}": point.terms,
+        }
+    if state.memory is not None:
+        packed = level.optimizer.pack(state.memory)
+        arrays |= {f"memory.{name}": array for name, array in packed.items()}
+    arrays |= {f"map.{name}": np.asarray(array, np.float32) for name, array in state.maps.items()}
+    where = Where(
+        losses=tuple(point.loss for point in points),
+        point=places[id(state.point.slot)],
+        best=places[id(state.best.slot)],
+        previous=None if previous is None else places[id(previous.slot)],
+        memory=state.memory is not None,
+        **state.numbers(),
+    )
+    return where, arrays
+
+
+def _header(file: IO[bytes], size: int, name: str) -> CheckpointHeader:
+    if file.read(len(MAGIC)) != MAGIC:
+        raise CheckpointError(f"{name}: no checkpoint of impasto: name one that --checkpoint wrote")
+    length = int.from_bytes(file.read(8), "little")
+    if length > min(size, MAX_HEADER):
+        raise _damaged(name)
+    try:
+        raw = records.parse(file.read(length), name)
+        if isinstance(raw, dict) and raw.get("format") != FORMAT:
+            raise CheckpointError(f"{name}: a checkpoint of another format than {FORMAT}")
+        header: CheckpointHeader = records.read(CheckpointHeader, raw, name)
+    except records.RecordError:
+        raise _damaged(name) from None
+    version = metadata.version("impasto")
+    if header.version != version:
+        raise CheckpointError(
+            f"{name}: written by impasto {header.version}, and this is {version}: resume it with "
+            "the version that began it"
+        )
+    return header
+
+
+def _arrays(file: IO[bytes], header: CheckpointHeader, size: int, name: str) -> Arrays:
+    counts = {key: math.prod(shape) for key, shape in header.arrays.items()}
+    start = file.tell()
+    if min((n for s in header.arrays.values() for n in s), default=1) < 0:
+        raise _damaged(name)
+    if size != start + 4 * sum(counts.values()) + DIGEST:
+        raise _damaged(name)
+    file.seek(0)
+    digest = hashlib.sha256(file.read(start))
+    arrays = {}
+    for key, shape in header.arrays.items():
+        array = np.fromfile(file, "<f4", counts[key])
+        digest.update(_bytes(array))
+        arrays[key] = array.astype(np.float32, copy=False).reshape(shape)
+    if file.read(DIGEST) != digest.digest():
+        raise _damaged(name)
+    return arrays
+
+
+def _damaged(name: str) -> CheckpointError:
+    return CheckpointError(f"{name}: the checkpoint is cut short or altered: take an earlier copy")
+
+
+def _bytes(array: NDArray[np.float32]) -> memoryview | bytes:
+    """Little endian, without a copy where it can be."""
+    return np.ascontiguousarray(array, "<f4").data.cast("B") if array.size else b""
+
+
+def _part(arrays: Mapping[str, NDArray[np.float32]], prefix: str) -> Arrays:
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}

@@ -1,0 +1,211 @@
+"""What one scale computes with: targets, objective, optimizer, room for images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bundle.manifest import Input, Term, fix
+from .errors import SettingError
+from .graphs.session import Graphs
+from .objective import Objective, Point, Slot, make_objective
+from .optimizers import make_optimizer
+from .pictures.image import Picture, from_tensor, padded_size, resample, to_tensor
+from .planning.plan import Plan
+from .planning.sizes import Size, style_size
+from .state import State
+
+Targets = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Pictures:
+    """The pictures of a run, (height, width, channels) in the canvas' range, no larger than used.
+
+    ``low`` and ``high`` are that range; noise comes from ``seed``.
+    """
+
+    content: Picture | None
+    styles: tuple[Picture, ...]
+    image: Picture | None
+    """The user's first image."""
+    init: str
+    seed: int
+    low: float
+    high: float
+    channels: int
+
+    def start(self, size: Size) -> Picture:
+        """The first image at a size, without what coarser scales found."""
+        if self.init == "noise":
+            noise = np.random.default_rng(self.seed).random((*size, self.channels), np.float32)
+            return noise * np.float32(self.high - self.low) + np.float32(self.low)
+        source = self.content if self.init == "content" else self.image
+        assert source is not None
+        return self.resized(source, size)
+
+    def resized(self, picture: Picture, size: Size) -> Picture:
+        """A picture at another size."""
+        return self._clipped(resample(picture, *size))
+
+    def refined(self, image: Picture, coarse: Size, fine: Size) -> Picture:
+        """The first image of a finer scale: its own start, changed as the coarser one was.
+
+        So what the coarser scale left alone stays as fine as the photograph. Noise has nothing to
+        keep.
+        """
+        if self.init == "noise":
+            return self.resized(image, fine)
+        change = resample(image - self.start(coarse), *fine)
+        return self._clipped(self.start(fine) + change)
+
+    def _clipped(self, image: Picture) -> Picture:
+        return image.clip(self.low, self.high, out=image)
+
+
+class Level:
+    """One scale of a run, open."""
+
+    def __init__(
+        self,
+        graphs: Graphs,
+        plan: Plan,
+        pictures: Pictures,
+        scale: int,
+        maps: Mapping[str, NDArray[np.float32]],
+    ) -> None:
+        self.scale = scale
+        self._graphs, self._plan, self._pictures = graphs, plan, pictures
+        self._stage = plan.scales[scale]
+        manifest = self._manifest = graphs.bundle.manifest
+        self._terms = manifest.objectives[plan.settings.objective].terms
+        padded = padded_size(*self._stage.size, manifest.encoder.alignment)
+        self._padded = padded
+        self.objective = self._of_size(*padded)
+        self._targets = self._described()
+        self.set_maps(maps)
+        self.optimizer = make_optimizer(graphs, plan.settings, self._stage, padded)
+        self._slots = self.objective.slots(self.optimizer.points + 2)  # the best, and the next
+
+    def set_maps(self, maps: Mapping[str, NDArray[np.float32]]) -> None:
+        """Compare with the pictures' targets, regions and given maps."""
+        targets = self._targets | self._fitted(maps)
+        self.objective.set_targets(targets, self._plan.weights)
+
+    def fill(self, image: Picture) -> Slot:
+        """The first slot, with a picture in it."""
+        self._slots[0].image.update_inplace(self._tensor(image))
+        return self._slots[0]
+
+    def slot(self, number: int) -> Slot:
+        """One of the slots, from 0."""
+        return self._slots[number]
+
+    def free_slot(self, state: State) -> Slot:
+        """One that neither the optimizer nor the result needs."""
+        previous = state.memory.previous if state.memory else None
+        held = [point.slot for point in (state.point, state.best, previous) if point]
+        return next(slot for slot in self._slots if slot not in held)
+
+    def picture(self, point: Point) -> Picture:
+        """The (height, width, channels) picture of a point."""
+        return from_tensor(point.image.numpy(), *self._stage.size)
+
+    def distance(self, point: Point, other: Point) -> float:
+        """The largest difference of two images, in units of the canvas' range."""
+        change = np.abs(point.image.numpy() - other.image.numpy()).max()
+        return float(change) / (self._pictures.high - self._pictures.low)
+
+    def named(self, terms: NDArray[np.float32]) -> dict[str, float]:
+        """The terms whose weight is not 0, by name."""
+        found = zip(self._terms, self._plan.weights, terms, strict=True)
+        return {term.name: float(value) for term, weight, value in found if weight}
+
+    def explain(self, point: Point) -> str:
+        """Which term makes the first image's loss no number, and what to do."""
+        values = self.named(point.terms)
+        culprit = next((name for name, value in values.items() if not math.isfinite(value)), None)
+        if culprit:
+            return (
+                f"the first image's {culprit} is {values[culprit]}: the picture or the bundle's "
+                "weights are out of range"
+            )
+        weighted = {
+            term.name: weight * float(value)
+            for term, weight, value in zip(
+                self._terms, self._plan.weights, point.terms, strict=True
+            )
+        }
+        largest = max(weighted, key=lambda name: weighted[name])
+        return (
+            f"the first image's loss is {point.loss}, most of it {largest}: "
+            f"lower the weight of {largest}"
+        )
+
+    def _described(self) -> Targets:
+        """What the given pictures are to the terms."""
+        size, found, pictures = self._stage.size, Targets(), self._pictures
+        if pictures.content is not None:
+            image = self._tensor(pictures.resized(pictures.content, size))
+            found |= self.objective.describe(image, "content")
+        shapes = self._plan.sizes.styles
+        for share, style, shape in zip(self._plan.shares, pictures.styles, shapes, strict=True):
+            own = style_size(shape, size, self._manifest.encoder.alignment)
+            image = self._tensor(pictures.resized(style, own))
+            described = self._of_size(*image.shape[2:]).describe(image, "style")
+            if self._has("style_map"):
+                image = self._tensor(pictures.resized(style, size))
+                described |= self.objective.describe(image, "style_map")
+            for name, target in described.items():
+                found[name] = found.get(name, np.float32(0)) + np.float32(share) * target
+        return found
+
+    def _fitted(self, maps: Mapping[str, NDArray[np.float32]]) -> Targets:
+        """Regions and given maps at their layers' resolutions; a region that is missing is all."""
+        found, unknown = Targets(), set(maps)
+        for term, source in self._inputs:
+            if source.source not in ("region", "given"):
+                continue
+            names = {source.name, f"{term.head}.{source.name.rpartition('.')[2]}"} & set(maps)
+            unknown -= names
+            if names:
+                found[source.name] = self._at_layer(term, source, maps[names.pop()])
+            elif source.source == "region":
+                found[source.name] = np.ones(fix(source.shape, *self._padded), np.float32)
+        if unknown:
+            known = ", ".join(i.name for _, i in self._inputs if i.source in ("region", "given"))
+            raise SettingError("maps", min(unknown), f"the terms take {known or 'none'}")
+        return found
+
+    def _at_layer(
+        self, term: Term, source: Input, values: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        shape = fix(source.shape, *self._padded)
+        whole = values if values.ndim == 3 else values[:, :, None]
+        if whole.shape[2] != shape[1]:
+            raise SettingError("maps", source.name, f"give (height, width, {shape[1]})")
+        tensor = self._tensor(resample(whole, *self._stage.size))
+        rows, columns = (a // b for a, b in zip(tensor.shape[2:], shape[2:], strict=True))
+        blocks = tensor.reshape(1, shape[1], shape[2], rows, shape[3], columns)
+        return np.ascontiguousarray(blocks.mean((3, 5)), np.float32)
+
+    @cached_property
+    def _inputs(self) -> list[tuple[Term, Input]]:
+        return [(term, source) for term in self._terms for source in term.inputs]
+
+    def _has(self, kind: str) -> bool:
+        return any(source.source == kind for _, source in self._inputs)
+
+    def _of_size(self, height: int, width: int) -> Objective:
+        settings, tile = self._plan.settings, self._stage.tile_pixels
+        return make_objective(
+            self._graphs, settings.objective, settings.pooling, (height, width), tile
+        )
+
+    def _tensor(self, picture: Picture) -> NDArray[np.float32]:
+        return to_tensor(picture, self._manifest.encoder.alignment)

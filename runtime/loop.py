@@ -1,0 +1,160 @@
+"""The loop: Gatys, Ecker & Bethge 2016, section 2.3, from coarse to fine.
+
+At every scale the image follows the gradient of the content and the style loss, iteration by
+iteration; each scale begins with its own photograph, changed as the coarser one was.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import DivergenceError
+from .graphs.session import Graphs
+from .level import Level, Pictures
+from .objective import Point
+from .optimizers import Memory
+from .pictures.image import Picture
+from .planning.plan import Plan
+from .state import State
+
+RETRIES, SHORTER = 8, 0.3
+"""So often a step that makes the loss too large is tried again, so much shorter each time."""
+STALLED = 1e-7
+"""Relative change of the loss below which an iteration did nothing."""
+RESOLUTION = 1e-3
+"""Of the canvas' range, a quarter of an 8-bit level. Where no pixel need move so far for the loss to
+grow, whatever the direction, an image is a minimum as far as float32 can tell."""
+PATIENCE = 5
+"""So many idle iterations restart the optimizer; as many again end the scale."""
+
+Maps = Mapping[str, NDArray[np.float32]]
+
+
+class Loop:
+    """Everything of a run that does not change; ``start`` and ``advance`` make its states."""
+
+    def __init__(self, graphs: Graphs, plan: Plan, pictures: Pictures) -> None:
+        self.graphs, self.plan, self.pictures = graphs, plan, pictures
+        self._level: Level | None = None
+
+    def start(self, maps: Maps | None = None) -> State:
+        """The first image of the coarsest scale, evaluated.
+
+        Raises:
+            DivergenceError: its loss is not a number.
+        """
+        return self._begin(0, self.pictures.start(self.plan.scales[0].size), maps or {})
+
+    def is_done(self, state: State) -> bool:
+        """Whether the last scale is."""
+        return state.memory is None and state.scale + 1 == len(self.plan.scales)
+
+    def advance(self, state: State) -> State:
+        """One accepted iteration; once a scale is done, the first of the next one.
+
+        Raises:
+            DivergenceError: no step, however short, gives a loss that does not explode.
+        """
+        if state.memory is None:
+            state = self._next_scale(state)
+        level, before = self.level, state.point.loss
+        slot = level.free_slot(state)
+        for memory, step in self._tries(state):
+            proposal = level.optimizer.propose(memory, state.point, step, into=slot.image)
+            point = level.objective.evaluate(slot)
+            if point.loss <= before + level.optimizer.tolerance * abs(before):  # so it is a number
+                memory = level.optimizer.accept(memory, state.point, proposal)
+                return self._accepted(replace(state, memory=memory), point)
+        if math.isfinite(point.loss) and level.distance(point, state.point) < RESOLUTION:
+            return replace(state, iteration=state.iteration + 1, converged=True, memory=None)
+        raise DivergenceError(
+            f"the loss went from {before:.6g} to {point.loss:.6g} and no shorter step helped: "
+            "try smaller weights, a smaller learning rate, or the other optimizer",
+            level.picture(state.point),
+        )
+
+    def _tries(self, state: State) -> Iterator[tuple[Memory, float]]:
+        """The optimizer's memory with shorter and shorter steps, then none of it with such."""
+        memory = state.memory
+        assert memory is not None
+        if not memory.fresh:
+            yield from ((memory, SHORTER**k) for k in range(RETRIES // 2 + 1))
+            memory = self.level.optimizer.start()
+        yield from ((memory, SHORTER**k) for k in range(RETRIES + 1))
+
+    def _accepted(self, state: State, point: Point) -> State:
+        """The state with a new point, and what follows from how much the loss changed."""
+        change = abs(state.point.loss - point.loss)
+        stalled = change <= STALLED * abs(state.point.loss)
+        state = replace(
+            state,
+            point=point,
+            best=point if point.loss < state.best.loss else state.best,
+            iteration=state.iteration + 1,
+            iterations=state.iterations + 1,
+            idle=state.idle + 1 if stalled else 0,
+            restarted=state.restarted and stalled,
+        )
+        assert state.memory is not None
+        if state.idle == PATIENCE:
+            if state.restarted or state.memory.fresh:
+                return replace(state, converged=True, memory=None)
+            fresh = self.level.optimizer.start()
+            state = replace(state, idle=0, restarted=True, memory=fresh)
+        if state.iteration == self.plan.scales[state.scale].iterations:
+            return replace(state, memory=None)
+        return state
+
+    def _next_scale(self, state: State) -> State:
+        """The next scale's first image: its start, changed as the coarser one was."""
+        coarse, fine = (self.plan.scales[state.scale + i].size for i in (0, 1))
+        image = self.pictures.refined(self.level.picture(state.best), coarse, fine)
+        return self._begin(state.scale + 1, image, state.maps, state.iterations)
+
+    def _begin(self, scale: int, image: Picture, maps: Maps, iterations: int = 0) -> State:
+        level = self.open(scale, maps)
+        point = level.objective.evaluate(level.fill(image))
+        if not math.isfinite(point.loss):
+            raise DivergenceError(level.explain(point), image)
+        memory = level.optimizer.start()
+        return State(
+            scale=scale,
+            iteration=0,
+            iterations=iterations,
+            point=point,
+            best=point,
+            first=point.terms,
+            memory=memory,
+            maps=maps,
+        )
+
+    def with_maps(self, state: State, maps: Maps) -> State:
+        """The state with new regions or given maps: its image evaluated anew, nothing remembered.
+
+        Raises:
+            SettingError: no term takes such a map.
+        """
+        maps, level = {**state.maps, **maps}, self.level
+        level.set_maps(maps)
+        if state.memory is None:
+            return replace(state, maps=maps)
+        point = level.objective.evaluate(state.point.slot)
+        memory = level.optimizer.start()
+        return replace(state, point=point, best=point, memory=memory, maps=maps, idle=0)
+
+    def open(self, scale: int, maps: Maps) -> Level:
+        """A scale, instead of the one that was open."""
+        self._level = None  # what it holds must be free before the next one takes its own
+        self._level = Level(self.graphs, self.plan, self.pictures, scale, maps)
+        return self._level
+
+    @property
+    def level(self) -> Level:
+        """What the latest state's scale computes with."""
+        assert self._level is not None
+        return self._level

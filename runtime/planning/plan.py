@@ -1,0 +1,265 @@
+"""What a run will do: scales, iterations, optimizers, tiles. A pure function of what is given.
+
+From the Settings, the sizes of the pictures, the manifest and an amount of memory: no picture is
+decoded, nothing is asked of the machine. A checkpoint holds its plan.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from impasto.runtime import records
+from impasto.runtime.bundle.manifest import Manifest, Objective
+from impasto.runtime.errors import Field, SettingError
+from impasto.runtime.machine.memory import allowance, show
+from impasto.runtime.objective.tiles import cut, tile_shape
+from impasto.runtime.pictures.image import padded_size
+from impasto.runtime.settings import QUALITIES, Settings, shares, term_weights
+from impasto.runtime.settings.settings import Optimizer
+
+from .sizes import Size, Sizes, kept_sizes, scale_sizes
+
+FLOAT = 4
+"""Bytes."""
+ADAM_IMAGES = 6
+"""Images that live at once: three slots' images and gradients."""
+ADAM_MOMENTS = 2
+"""Two more, which are in a file where the image is in tiles."""
+LBFGS_IMAGES = 14
+"""Four slots, a new pair, and what its graph needs; two more for every pair that is kept."""
+ARENA, TILE_ARENA = 1.3, 1.4
+"""What ONNX Runtime takes, in units of what lives at once: 1.27 to 1.5, as it grows by powers of
+two. Tiles are there to keep to what was allowed."""
+WHOLE_GRAPHS, TILE_GRAPHS = 250_000_000, 480_000_000
+"""Bytes of the kernels in the graphs that a scale keeps open."""
+OPENING = 450_000_000
+"""What opening a graph takes for a moment: the least that a scale needs, however small."""
+GOOD_TILE, LEAST_TILE = 400_000, 60_000
+"""Pixels of a tile that wastes little, and of the least one that is worth trying."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """One scale of a run: all sizes are (height, width)."""
+
+    size: Size
+    iterations: int
+    optimizer: Optimizer
+    history: int
+    """Pairs that L-BFGS remembers, at most."""
+    tile_pixels: int | None
+    """Larger images are evaluated in tiles of at most so many pixels."""
+    memory: int
+    """Bytes that it needs, beyond what the process has before."""
+    files: int
+    """Bytes of temporary files."""
+    work: float
+    """Pixels that an evaluation computes, counted as those of a whole image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run does, checked."""
+
+    settings: Settings
+    sizes: Sizes
+    shares: tuple[float, ...]
+    """What each style counts for; their sum is 1."""
+    weights: tuple[float, ...]
+    """Of the objective's terms, in their order."""
+    scales: tuple[Scale, ...]
+    """The coarsest first."""
+
+    @property
+    def size(self) -> Size:
+        """Of the result."""
+        return self.scales[-1].size
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the run needs at its peak, beyond what the process has before."""
+        return max(scale.memory for scale in self.scales)
+
+    @property
+    def files(self) -> int:
+        """Bytes of temporary files at the peak."""
+        return max(scale.files for scale in self.scales)
+
+    @property
+    def work(self) -> float:
+        """Of all iterations: pixels, as in Scale."""
+        return sum(scale.iterations * scale.work for scale in self.scales)
+
+    def to_json(self) -> str:
+        """One line; ``from_json`` gives back the same Plan."""
+        return records.to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Plan:
+        """The Plan of a text. RecordError: it is none."""
+        return records.from_json(cls, text, "plan")
+
+
+def make_plan(manifest: Manifest, settings: Settings, sizes: Sizes, memory: int) -> Plan:
+    """The scales up to ``settings.size`` on the long side, each to fit into ``memory`` bytes.
+
+    Raises:
+        SettingError: a scale needs more memory, however it is done, or would be too thin.
+    """
+    given = {"content": sizes.content is not None, "style": bool(sizes.styles)}
+    terms = manifest.objectives[settings.objective].terms
+    plan = Plan(
+        settings=settings,
+        sizes=sizes,
+        shares=shares(settings, len(sizes.styles)),
+        weights=term_weights(terms, settings, **given),
+        scales=(),
+    )
+    least = manifest.encoder.alignment
+    found = scale_sizes(settings, sizes.shape, least)
+    pictures = sum(math.prod(size) for size in kept_sizes(sizes, found[-1], least))
+    room = memory - FLOAT * manifest.canvas.channels * pictures
+    scales = [  # the finest first: what is refused is what was asked for
+        _fit(manifest, settings, found[place], _iterations(settings, place, len(found)), room)
+        for place in reversed(range(len(found)))
+    ]
+    held = [replace(scale, memory=scale.memory + memory - room) for scale in reversed(scales)]
+    return replace(plan, scales=tuple(held))
+
+
+def _iterations(settings: Settings, place: int, count: int) -> int:
+    """At the scale of a place, from 0, the coarsest, of so many scales."""
+    schedule = settings.schedule
+    usual = schedule[min(place if count > 1 else 1, len(schedule) - 1)]
+    usual = math.ceil(QUALITIES[settings.quality] * usual)
+    if settings.iterations is None:
+        return usual
+    return settings.iterations if place == count - 1 else min(usual, settings.iterations)
+
+
+def _fit(manifest: Manifest, settings: Settings, size: Size, iterations: int, room: int) -> Scale:
+    """The first way that fits; the least that was found is said where none does."""
+    least: Scale | None = None
+    for scale in _ways(manifest, settings, size, iterations, room):
+        if scale.memory <= room:
+            return scale
+        least = scale if least is None or scale.memory < least.memory else least
+    assert least is not None  # a whole image is always a way
+    raise SettingError(
+        "size",
+        settings.size,
+        f"{size[1]} x {size[0]} pixels need {show(least.memory)} more memory than the program "
+        f"has, and {show(max(room, 0))} are free for it: choose a smaller one, or allow ",
+        Field("memory"),
+        allowance(least.memory),
+    )
+
+
+def _ways(
+    manifest: Manifest, settings: Settings, size: Size, iterations: int, room: int
+) -> Iterator[Scale]:
+    """Ways to do a scale, the fastest first."""
+    way = _Ways(manifest, settings, size, iterations, room)
+    optimizers = list(_optimizers(manifest, settings))
+    for optimizer, history in optimizers:
+        if optimizer == settings.optimizer:
+            yield way.whole(optimizer, history)
+    for least in (GOOD_TILE, LEAST_TILE):
+        for optimizer, history in optimizers:
+            scale = way.tiled(optimizer, history, least)
+            if scale is not None:
+                yield scale
+
+
+def _optimizers(manifest: Manifest, settings: Settings) -> Iterator[tuple[Optimizer, int]]:
+    """L-BFGS with fewer and fewer pairs if it is wanted; Adam needs the least memory."""
+    most = settings.history_size or manifest.optimizers.history_size
+    if settings.optimizer == "lbfgs":
+        for history in sorted({most, min(most, 5), min(most, 3)}, reverse=True):
+            yield "lbfgs", history
+    yield "adam", 0
+
+
+class _Ways:
+    """What a scale would need, one way or another."""
+
+    def __init__(
+        self, manifest: Manifest, settings: Settings, size: Size, iterations: int, room: int
+    ) -> None:
+        self._objective = objective = manifest.objectives[settings.objective]
+        graphs = objective.poolings[settings.pooling]
+        self._alignment, self._room = manifest.encoder.alignment, room
+        self._padded = padded_size(*size, self._alignment)
+        self._pixels = math.prod(self._padded)
+        self._image = self._pixels * manifest.canvas.channels * FLOAT
+        self._maps = FLOAT * self._pixels * _map_floats(manifest, objective)
+        self._live = {
+            name: FLOAT * manifest.signatures[graph].floats_per_pixel
+            for name, graph in vars(graphs).items()
+        }
+        self._can_tile = manifest.encoder.tiled
+        self._blank = Scale(
+            size=size,
+            iterations=iterations,
+            optimizer="adam",
+            history=0,
+            tile_pixels=None,
+            memory=0,
+            files=0,
+            work=self._pixels,
+        )
+
+    def whole(self, optimizer: Optimizer, history: int) -> Scale:
+        """The image at once."""
+        moments = ADAM_MOMENTS * self._image if optimizer == "adam" else 0
+        needed = self._state(optimizer, history) + moments + self._maps
+        needed += WHOLE_GRAPHS + ARENA * self._live["step"] * self._pixels
+        return replace(
+            self._blank,
+            optimizer=optimizer,
+            history=history,
+            memory=max(OPENING, round(needed)),
+        )
+
+    def tiled(self, optimizer: Optimizer, history: int, least: int) -> Scale | None:
+        """In tiles of ``least`` pixels or more; None: there are no such tiles."""
+        if not self._can_tile or least >= self._pixels // 2:
+            return None
+        per_pixel = TILE_ARENA * max(self._live["pullback"], self._live["statistics"])
+        needed = self._state(optimizer, history) + TILE_GRAPHS
+        pixels = max(least, min(self._pixels // 2, round((self._room - needed) / per_pixel)))
+        margin = self._objective.margin
+        shape = tile_shape(*self._padded, pixels, margin, self._alignment)
+        if shape is None:
+            return None
+        tiles = cut(*self._padded, shape, margin, self._alignment)
+        moments = ADAM_MOMENTS * self._image if optimizer == "adam" else 0
+        return replace(
+            self._blank,
+            optimizer=optimizer,
+            history=history,
+            tile_pixels=pixels,
+            memory=max(OPENING, round(needed + math.prod(shape) * per_pixel)),
+            files=round(self._maps + moments),
+            work=1.5 * len(tiles) * math.prod(shape),
+        )
+
+    def _state(self, optimizer: Optimizer, history: int) -> int:
+        images = 2 * history + LBFGS_IMAGES if optimizer == "lbfgs" else ADAM_IMAGES
+        return images * self._image
+
+
+def _map_floats(manifest: Manifest, objective: Objective) -> float:
+    """Floats of the targets that are maps, for a pixel."""
+    found = 0.0
+    for term in objective.terms:
+        layer = manifest.encoder.layers.get(term.layer)
+        stride = math.prod(layer.stride) if layer else 1
+        for source in term.inputs:
+            if source.source != "style":
+                channels = source.shape[1]
+                assert isinstance(channels, int)
+                found += channels / stride
+    return found

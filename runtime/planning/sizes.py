@@ -1,0 +1,87 @@
+"""Sizes, in pixels: of the scales, and of the pictures at each of them. Proportions are kept."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from impasto.runtime.errors import SettingError
+from impasto.runtime.settings import Settings
+
+Size = tuple[int, int]
+"""(height, width)."""
+
+MOST = 64
+"""Times the pixels of a size that a thin style may have there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """(height, width) of the pictures that were given, upright."""
+
+    content: Size | None = None
+    styles: tuple[Size, ...] = ()
+    image: Size | None = None
+    """Of a first image of the user's."""
+
+    @property
+    def shape(self) -> Size:
+        """Whose proportions the result has: the content's, else the first style's."""
+        return self.styles[0] if self.content is None else self.content
+
+
+def scale_sizes(settings: Settings, shape: Size, least: Size) -> list[Size]:
+    """Of the scales, the coarsest first, none with a side below ``least``.
+
+    Raises:
+        SettingError: the finest would be too thin.
+    """
+    sides = [settings.size]
+    while sides[-1] // 2 >= settings.min_size:
+        sides.append(sides[-1] // 2)
+    found = [scaled(shape, side) for side in sides]
+    if _is_thin(found[0], least):
+        needed = max(math.ceil(n * max(shape) / side) for n, side in zip(least, shape, strict=True))
+        raise SettingError(
+            "size",
+            settings.size,
+            f"a picture of {shape[1]} x {shape[0]} would be too thin: give {needed} or more, or "
+            "crop it",
+        )
+    return [size for size in reversed(found) if not _is_thin(size, least)]
+
+
+def scaled(shape: Size, side: int) -> Size:
+    """Of the proportions of ``shape``, the longer side as given."""
+    factor = side / max(shape)
+    return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
+
+
+def style_size(shape: Size, size: Size, least: Size) -> Size:
+    """Of a style: its proportions, with as many pixels as ``size`` has, or what ``least`` takes.
+
+    Raises:
+        SettingError: it is so thin that it would have MOST times as many.
+    """
+    area = math.sqrt(math.prod(size) / math.prod(shape))
+    factor = max(area, *(n / side for n, side in zip(least, shape, strict=True)))
+    if factor > area * math.sqrt(MOST):
+        raise SettingError(
+            "style", f"{shape[1]} x {shape[0]}", "too long and thin for this size: crop it"
+        )
+    height, width = (max(n, round(side * factor)) for n, side in zip(least, shape, strict=True))
+    return height, width
+
+
+def kept_sizes(sizes: Sizes, finest: Size, least: Size) -> list[Size]:
+    """Of content, styles and first image, as a run keeps them: no larger than the finest needs."""
+    wanted = [
+        *([(sizes.content, finest)] if sizes.content else []),
+        *((style, style_size(style, finest, least)) for style in sizes.styles),
+        *([(sizes.image, finest)] if sizes.image else []),
+    ]
+    return [min(size, most, key=math.prod) for size, most in wanted]
+
+
+def _is_thin(size: Size, least: Size) -> bool:
+    return any(side < n for side, n in zip(size, least, strict=True))

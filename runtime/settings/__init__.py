@@ -1,0 +1,24 @@
+"""All that can be set: what the picture shall be, how the machine is used, what goes in and out."""
+
+from .fields import About, Described, check_all, describe
+from .files import Files
+from .machine import Machine, MachineKeywords, RunKeywords
+from .resolve import resolve, shares, term_weights
+from .settings import QUALITIES, Settings, SettingsKeywords
+
+__all__ = [
+    "QUALITIES",
+    "About",
+    "Described",
+    "Files",
+    "Machine",
+    "MachineKeywords",
+    "RunKeywords",
+    "Settings",
+    "SettingsKeywords",
+    "check_all",
+    "describe",
+    "resolve",
+    "shares",
+    "term_weights",
+]

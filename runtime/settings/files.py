@@ -1,0 +1,68 @@
+"""Files: what goes into a command and comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .fields import PAINTING, PLANNING, setting
+
+WRITING = (*PAINTING, "resume")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """Paths, and what is done where one is taken. Each command has its own share."""
+
+    content: str | None = setting(
+        "The picture to paint.", None, commands=("stylize", "reconstruct", "estimate")
+    )
+    style: tuple[str, ...] = setting(
+        "A picture to paint like; repeatable.",
+        (),
+        metavar="FILE",
+        commands=("stylize", "texture", "estimate"),
+    )
+    init_image: str | None = setting(
+        "A picture to begin with.", None, metavar="FILE", commands=("stylize", "estimate")
+    )
+    checkpoint_file: str | None = setting(
+        "The checkpoint to go on from.", None, commands=("resume",)
+    )
+    output: str | None = setting(
+        "A .png, .jpg, .webp, .tif.", None, metavar="FILE", short="-o", commands=WRITING
+    )
+    overwrite: bool = setting("Replace an existing output.", False, commands=WRITING)
+    checkpoint: str | None = setting(
+        "Keep the run in this file, to resume it from.",
+        None,
+        metavar="FILE",
+        none="none is kept",
+        commands=WRITING,
+    )
+    checkpoint_every: float = setting(
+        "How often the checkpoint is written.",
+        60.0,
+        unit="seconds",
+        least=0,
+        metavar="SECONDS",
+        commands=WRITING,
+    )
+    model: str | None = setting(
+        "A bundle: a folder, or the name of a packaged one.",
+        None,
+        metavar="DIR",
+        none="$IMPASTO_MODEL, else VGG19",
+        commands=(*PLANNING, "resume"),
+    )
+    config: str | None = setting(
+        "Settings and [machine] from a TOML file; options win.",
+        None,
+        metavar="FILE",
+        none="none",
+        commands=PLANNING,
+    )
+    json: bool = setting(
+        "One JSON object a line on stdout.",
+        False,
+        commands=(*PAINTING, "estimate", "resume"),
+    )

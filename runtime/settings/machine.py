@@ -1,0 +1,86 @@
+"""Machine: what a run may use of the machine. None of it changes what is computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+from impasto.runtime.machine import memory as memory_module
+
+from .fields import PAINTING, PLANNING, setting
+from .settings import SettingsKeywords
+
+Convolutions = Literal["auto", "plain", "winograd"]
+
+RUNNING = (*PLANNING, "resume")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """The first five belong to an engine, the rest to each of its runs."""
+
+    device: str = setting(
+        "Where to compute; auto is CUDA where it works, else the CPU.",
+        "auto",
+        metavar="auto|cpu|cuda[:N]",
+        commands=RUNNING,
+    )
+    threads: int | None = setting(
+        "Threads of the CPU's operators.",
+        None,
+        least=1,
+        most=4096,
+        none="one for each core that the process may use",
+        commands=RUNNING,
+    )
+    convolutions: Convolutions = setting(
+        "How a CPU convolves; auto goes by the processor.", "auto", commands=RUNNING
+    )
+    tf32: bool = setting("On CUDA: faster, 10 bits of mantissa.", False, commands=RUNNING)
+    cuda_graphs: bool = setting(
+        "On CUDA: record an evaluation, and play it back.", False, commands=RUNNING
+    )
+    memory: int | None = setting(
+        "What the process may take, as in 3GB.",
+        None,
+        unit="bytes",
+        least=1,
+        none="most of what is free",
+        metavar="2GB",
+        commands=PLANNING,
+        parse=memory_module.parse,
+    )
+    deadline: float | None = setting(
+        "Stop after so long, with the best picture so far.",
+        None,
+        unit="seconds",
+        least=0,
+        none="none",
+        commands=(*PAINTING, "resume"),
+    )
+    max_pixels: int = setting(
+        "Pictures with more are refused before they are decoded.",
+        100_000_000,
+        unit="pixels",
+        least=1,
+        commands=PLANNING,
+    )
+
+
+class MachineKeywords(TypedDict, total=False):
+    """What Engine.load takes of Machine; None leaves the default."""
+
+    device: str | None
+    threads: int | None
+    convolutions: Convolutions | None
+    tf32: bool | None
+    cuda_graphs: bool | None
+    memory: int | str | None
+
+
+class RunKeywords(SettingsKeywords, total=False):
+    """What a run takes: Settings, and what of Machine is each run's own."""
+
+    memory: int | str | None
+    deadline: float | None
+    max_pixels: int | None

@@ -1,0 +1,158 @@
+"""From what a user gave to Settings: preset first, then the user's values, then what they mean."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from impasto.runtime.bundle.manifest import Manifest, Term
+from impasto.runtime.errors import BundleError, Field, SettingError
+
+from .fields import check_all
+from .settings import Settings
+
+MAX_SUM = 3.4e38
+"""Of float32."""
+
+
+def of_preset(manifest: Manifest, name: str) -> Settings:
+    """A preset's Settings.
+
+    Raises:
+        BundleError: it has a value that makes no sense.
+        SettingError: there is no such preset.
+    """
+    preset = manifest.presets.get(name)
+    if preset is None:
+        raise SettingError("preset", name, f"there are {', '.join(manifest.presets)}")
+    try:
+        return Settings(preset=name, **check_all(Settings, preset.settings))
+    except SettingError as error:
+        raise BundleError(f"preset {name}: {error}") from None
+
+
+def resolve(
+    manifest: Manifest, given: Mapping[str, Any], *, content: bool, styles: int, image: bool
+) -> Settings:
+    """The Settings of a run with a content, so many styles and a first image, or without.
+
+    Raises:
+        SettingError: a value is out of range, unknown, or at odds with another.
+    """
+    values = check_all(Settings, given)
+    name = values.pop("preset", None) or next(iter(manifest.presets))
+    settings = replace(of_preset(manifest, name), **values)
+    objective = _named("objective", settings.objective, manifest.objectives)
+    if "pooling" not in values and settings.pooling not in objective.poolings:
+        settings = replace(settings, pooling=next(iter(objective.poolings)))
+    _named("pooling", settings.pooling, objective.poolings)
+    _check_pictures(settings, content=content, styles=styles)
+    if settings.iterations is not None and settings.quality != "normal":
+        mend = ("give a number or a ", Field("quality"), ", not both")
+        raise SettingError("iterations", settings.iterations, *mend)
+    _check_preconditioner(manifest, settings)
+    settings = replace(settings, init=_init(values.get("init"), content, styles, image))
+    term_weights(objective.terms, settings, content=content, style=styles > 0)
+    return settings
+
+
+def shares(settings: Settings, styles: int) -> tuple[float, ...]:
+    """What each style counts for; their sum is 1."""
+    blend = settings.blend or (1.0,) * styles
+    largest = max(blend, default=1.0)
+    scaled = [weight / largest for weight in blend]  # the sum of large ones would be infinite
+    return tuple(weight / math.fsum(scaled) for weight in scaled)
+
+
+def term_weights(
+    terms: Sequence[Term], settings: Settings, *, content: bool, style: bool
+) -> tuple[float, ...]:
+    """Of each term, in their order; 0 for those whose picture is not there.
+
+    Raises:
+        SettingError: a name is unknown, all weights are 0, or their sum is too large for float32.
+    """
+    _check_names(terms, settings)
+    by_head = {
+        "content": settings.content_weight,
+        "style": settings.style_weight,
+        "tv": settings.tv_weight,
+    } | settings.weights
+    layer = settings.content_layer
+    found = []
+    for term in terms:
+        sources = {source.source for source in term.inputs}
+        absent = ("content" in sources and not content) or (
+            bool(sources & {"style", "style_map"}) and not style
+        )
+        elsewhere = bool(layer) and "content" in sources and term.layer != layer
+        weight = by_head.get(term.name, by_head.get(term.head, term.weight))
+        found.append(0.0 if absent or elsewhere else weight)
+    if not any(found):
+        raise SettingError("weights", settings.weights, "every weight is 0: nothing to optimise")
+    if math.fsum(found) > MAX_SUM:
+        raise SettingError("weights", max(found), "the weights' sum is over 3e38: lower them")
+    return tuple(found)
+
+
+def _check_names(terms: Sequence[Term], settings: Settings) -> None:
+    names = {name for term in terms for name in (term.name, term.head)}
+    there = ", ".join(term.name for term in terms)
+    mend = f"this objective has {there}; `impasto export` makes bundles with other layers"
+    for name in settings.weights:
+        if name not in names:
+            raise SettingError("weights", name, mend)
+    layer = settings.content_layer
+    layers = [term.layer for term in terms if any(i.source == "content" for i in term.inputs)]
+    if layer and layer not in layers:
+        mend = (
+            f"the content layers are {', '.join(layers) or 'none'}; `impasto export "
+            f"--content-layer {layer} -o DIR` makes a bundle for "
+        )
+        raise SettingError("content_layer", layer, mend, Field("model"))
+
+
+def _check_pictures(settings: Settings, *, content: bool, styles: int) -> None:
+    if not content and not styles:
+        raise SettingError("content", None, "nothing to paint: give a content, a style or both")
+    if settings.blend and len(settings.blend) != styles:
+        raise SettingError("blend", settings.blend, f"give a weight for each of {styles} styles")
+    if settings.blend and not any(settings.blend):
+        raise SettingError("blend", settings.blend, "give a weight above 0")
+
+
+def _check_preconditioner(manifest: Manifest, settings: Settings) -> None:
+    signature = manifest.signatures[manifest.optimizers.lbfgs]
+    levels = signature.inputs["pyramid"][0]
+    if len(settings.preconditioner_pyramid) != levels:
+        raise SettingError(
+            "preconditioner_pyramid",
+            settings.preconditioner_pyramid,
+            f"give a weight for each of {levels} levels",
+        )
+    most = manifest.optimizers.history_size
+    if (settings.history_size or 1) > most:
+        raise SettingError("history_size", settings.history_size, f"this bundle has at most {most}")
+
+
+def _init(wanted: str | None, content: bool, styles: int, image: bool) -> Any:
+    if image:
+        if wanted not in (None, "image"):
+            mend = ("leave it out, or leave out ", Field("init_image"))
+            raise SettingError("init", wanted, *mend)
+        return "image"
+    if wanted == "image":
+        raise SettingError("init", wanted, "give a picture as ", Field("init_image"))
+    if wanted == "content" and not content:
+        raise SettingError(
+            "init", wanted, "there is no content: use noise, or a picture as ", Field("init_image")
+        )
+    return wanted or ("content" if content and styles else "noise")
+
+
+def _named(field: str, name: str, known: Mapping[str, Any]) -> Any:
+    if name not in known:
+        raise SettingError(field, name, f"this bundle has {', '.join(known)}")
+    return known[name]

@@ -1,0 +1,148 @@
+"""Settings: what the picture shall be. No pictures, no paths, nothing of the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+from impasto.runtime import records
+from impasto.runtime.errors import SettingError
+
+from .fields import describe, setting
+
+Init = Literal["content", "noise", "image"]
+Optimizer = Literal["lbfgs", "adam"]
+Quality = Literal["draft", "normal", "high"]
+
+QUALITIES: dict[Quality, float] = {"draft": 0.4, "normal": 1.0, "high": 3.0}
+"""What each does to the schedule's iterations."""
+MIN_SIDE, MAX_SIDE = 16, 16384
+"""Pixels."""
+MAX_WEIGHT = 1e38  # float32 ends at 3e38
+STYLIZE = ("stylize", "estimate", "settings")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Every field resolved: the user's value, else the preset's, else the default here."""
+
+    preset: str = setting("Settings under a name.", "", metavar="NAME")
+    objective: str = setting("The set of loss terms.", "", metavar="NAME")
+    pooling: str = setting("How the network pools: avg or max.", "", metavar="avg|max")
+    size: int = setting(
+        "Long side of the result.", 512, unit="pixels", least=MIN_SIDE, most=MAX_SIDE
+    )
+    min_size: int = setting(
+        "Scales are size, size / 2, ... down to the last one whose long side is at least this.",
+        64,
+        unit="pixels",
+        least=1,
+        most=MAX_SIDE,
+    )
+    init: Init = setting("The first image.", "content", commands=STYLIZE)
+    seed: int = setting("Seed of the noise.", 0, least=0)
+    blend: tuple[float, ...] = setting(
+        "Weight of a style beside the others, one for each; none are equal ones.",
+        (),
+        least=0,
+        commands=STYLIZE,
+    )
+    content_weight: float = setting(
+        "Weight of the content.", 1.0, least=0, most=MAX_WEIGHT, commands=STYLIZE
+    )
+    style_weight: float = setting(
+        "Weight of the style.", 1000.0, least=0, most=MAX_WEIGHT, commands=STYLIZE
+    )
+    tv_weight: float = setting("Weight of the total variation.", 0.0, least=0, most=MAX_WEIGHT)
+    weights: dict[str, float] = setting(
+        "Weight of a head (means) or of a single term (style.conv1_1).",
+        factory=dict,
+        least=0,
+        most=MAX_WEIGHT,
+        metavar="NAME=W",
+    )
+    content_layer: str = setting(
+        "Where content is compared; empty: at all content layers of the objective.",
+        "",
+        metavar="LAYER",
+    )
+    quality: Quality = setting("0.4, 1 or 3 times the schedule's iterations.", "normal")
+    iterations: int | None = setting(
+        "Iterations at the finest scale, and the most at a coarser one.",
+        None,
+        least=1,
+        most=1_000_000,
+        none="the schedule's",
+    )
+    schedule: tuple[int, ...] = setting(
+        "Iterations of the coarsest scale, the next finer one and so on; the last goes for the "
+        "rest. A scale that is alone takes the second.",
+        (20, 40, 40, 50, 25, 12, 8),
+        least=1,
+        most=1_000_000,
+    )
+    optimizer: Optimizer = setting("What moves the pixels.", "lbfgs")
+    learning_rate: float = setting(
+        "Adam's step, in units of the canvas' range.", 0.02, least=0, most=1e6
+    )
+    history_size: int | None = setting(
+        "Pairs that L-BFGS remembers, at most.", None, least=1, most=1000, none="the bundle's"
+    )
+    preconditioner_pyramid: tuple[float, ...] = setting(
+        "L-BFGS' preconditioner: weight of each level, finest first; zeros are none.",
+        (3.0, 9.0, 27.0, 81.0),
+        least=0,
+        most=1e6,
+    )
+    preconditioner_channels: float = setting(
+        "L-BFGS' preconditioner: weight of the differences between channels; 1 is none.",
+        0.35,
+        least=0,
+        most=1e6,
+    )
+
+    def to_json(self) -> str:
+        """One line; ``from_json`` gives back the same Settings."""
+        return records.to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Settings:
+        """The Settings of a text.
+
+        Raises:
+            SettingError: it is no JSON, an entry is missing or unknown, a value out of range.
+        """
+        try:
+            found = records.from_json(cls, text, "settings")
+        except records.RecordError as error:
+            raise SettingError("settings", str(text)[:60], str(error)) from None
+        for name, field in describe(cls).items():
+            field.check(getattr(found, name))
+        return found
+
+
+class SettingsKeywords(TypedDict, total=False):
+    """What a user may give of Settings; None leaves the preset's value."""
+
+    preset: str | None
+    objective: str | None
+    pooling: str | None
+    size: int | None
+    min_size: int | None
+    init: Init | None
+    seed: int | None
+    blend: Sequence[float] | None
+    content_weight: float | None
+    style_weight: float | None
+    tv_weight: float | None
+    weights: Mapping[str, float] | None
+    content_layer: str | None
+    quality: Quality | None
+    iterations: int | None
+    schedule: Sequence[int] | None
+    optimizer: Optimizer | None
+    learning_rate: float | None
+    history_size: int | None
+    preconditioner_pyramid: Sequence[float] | None
+    preconditioner_channels: float | None

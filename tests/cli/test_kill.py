@@ -1,0 +1,127 @@
+"""SIGKILL at moments drawn uniformly over a run: whatever was lost, the picture is the same."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from impasto.runtime import read_checkpoint
+
+Program = Callable[..., Any]
+MOMENTS = 14
+WRITES = 6
+RUN = ("--size", 64, "--iterations", 10, "--threads", 1, "--json")
+
+TILES = """
+import dataclasses, sys
+import numpy as np
+from impasto.runtime import Engine, Run
+from impasto.runtime.loop import Loop
+
+folder, resuming = sys.argv[1], len(sys.argv) > 2
+engine = Engine.load(device="cpu", threads=1)
+if resuming:
+    run = engine.resume(folder + "/run.checkpoint")
+else:
+    pictures = np.random.default_rng(0).random((2, 208, 240, 3), np.float32)
+    begun = engine.start(*pictures, size=240, min_size=240, optimizer="adam", iterations=5)
+    scale = dataclasses.replace(begun.plan.scales[0], tile_pixels=192 * 208)
+    plan = dataclasses.replace(begun.plan, scales=(scale,))
+    loop = Loop(engine._graphs, plan, begun._loop.pictures)
+    run = Run(loop, begun._machine, engine._bundle.digest)
+    run.save(folder + "/run.checkpoint")
+for step in run:
+    print(step.iteration, flush=True)
+    run.save(folder + "/run.checkpoint")
+run.result().save(folder + "/out.png", overwrite=True)
+"""
+
+
+@pytest.fixture
+def command(photo: Path, painting: Path) -> tuple[object, ...]:
+    return ("stylize", photo, "--style", painting, "-o", "out.png", *RUN)
+
+
+def iterations(text: str) -> int:
+    """The last one that a process told."""
+    events = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+    return max((e["iteration"] for e in events if e["event"] == "iteration"), default=0)
+
+
+def kill(process: Any, path: Path, moment: float | None) -> str:
+    """After so many seconds, or while a checkpoint is written; what it had told."""
+    started = time.monotonic()
+    while process.poll() is None:
+        if moment is None and path.exists() and list(path.parent.glob(".impasto-*.tmp")):
+            break
+        if moment is not None and time.monotonic() - started >= moment:
+            break
+        time.sleep(0.0005)
+    process.send_signal(signal.SIGKILL)
+    out, _ = process.communicate()
+    return str(out)
+
+
+def test_killed_at_any_moment(
+    start: Program, impasto: Program, command: tuple[object, ...], tmp_path: Path
+) -> None:
+    seed = random.randrange(10**6)
+    print(f"seed {seed}")
+    chance, path = random.Random(seed), tmp_path / "run.checkpoint"
+    began = time.monotonic()
+    assert impasto(*command).returncode == 0
+    whole = time.monotonic() - began
+    expected = (tmp_path / "out.png").read_bytes()
+    moments = [*(chance.uniform(0, whole) for _ in range(MOMENTS)), *[None] * WRITES]
+    kept = ("--checkpoint", path, "--checkpoint-every", 0, "--overwrite")
+    interrupted = 0
+    for moment in moments:
+        path.unlink(missing_ok=True)
+        (tmp_path / "out.png").unlink(missing_ok=True)
+        told = iterations(kill(start(*command, *kept), path, moment))
+        if not path.exists():  # killed before it began
+            assert told == 0
+            continue
+        where = read_checkpoint(path).where  # so it is whole
+        done = where.iterations if where else 0
+        assert done >= told - 1  # one is told before it is kept
+        interrupted += 0 < done < 10
+        again = impasto("resume", path, "--overwrite", "--json")
+        assert again.returncode == 0, again.stderr
+        assert (tmp_path / "out.png").read_bytes() == expected
+        for left in tmp_path.glob(".impasto-*.tmp"):  # a kill leaves these, and nothing reads them
+            left.unlink()
+    assert interrupted >= 3
+
+
+def test_killed_in_tiles(tmp_path: Path) -> None:
+    seed = random.randrange(10**6)
+    print(f"seed {seed}")
+    chance, path = random.Random(seed), tmp_path / "run.checkpoint"
+
+    def begin(*more: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", TILES, str(tmp_path), *more]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    began = time.monotonic()
+    assert begin().wait() == 0
+    whole = time.monotonic() - began
+    expected = (tmp_path / "out.png").read_bytes()
+    path.unlink()
+    (tmp_path / "out.png").unlink()
+    kill(begin(), path, chance.uniform(0.5 * whole, 0.9 * whole))
+    for _ in range(5):  # each goes on with what the one before left
+        if not path.exists():
+            begin().wait()
+        kill(begin("again"), path, chance.uniform(0.3 * whole, 0.9 * whole))
+    assert begin("again").wait() == 0
+    assert (tmp_path / "out.png").read_bytes() == expected

@@ -1,0 +1,140 @@
+"""One list of what can be set: its types and ranges, JSON, what a preset and a user make of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import pickle
+import typing
+from typing import Any
+
+import pytest
+
+from impasto.runtime import Engine, Field, Files, Machine, SettingError, Settings, describe
+from impasto.runtime.settings import MachineKeywords, RunKeywords, SettingsKeywords, shares
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine.load("vgg19", device="cpu")
+
+
+def test_settings_go_to_json_and_back_without_loss(engine: Engine) -> None:
+    settings = engine.settings(
+        styles=2,
+        blend=[1 / 3, 2e-17],
+        style_weight=0.1 + 0.2,
+        weights={"style.conv1_1": math.pi},
+        seed=2**70,
+        iterations=7,
+        schedule=[3, 4],
+    )
+    again = Settings.from_json(settings.to_json())
+    assert again == settings
+    assert [type(v) for v in vars(again).values()] == [type(v) for v in vars(settings).values()]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"size": 5}, "give a whole number, 16 to 16384 pixels"),
+        ({"size": "512"}, "not what belongs there"),
+        ({"colour": 1}, "missing or unknown entries: colour"),
+        ({"style_weight": 1e39}, "not what belongs there"),
+        ({"optimizer": "sgd"}, "not what belongs there"),
+    ],
+)
+def test_json_of_other_things_is_refused(change: dict[str, Any], reason: str) -> None:
+    raw = json.loads(Settings().to_json()) | change
+    with pytest.raises(SettingError, match=reason):
+        Settings.from_json(json.dumps(raw))
+    for text in ("", "[]", "{}", '{"size": 16, "size": 17}'):
+        with pytest.raises(SettingError):
+            Settings.from_json(text)
+
+
+def test_every_field_says_what_it_is() -> None:
+    for kind in (Settings, Machine, Files):
+        for name, field in describe(kind).items():
+            assert field.about.help.endswith("."), name
+            assert field.about.commands, name
+            assert field.range, name
+            if field.optional and kind is not Files:
+                assert field.about.default, f"{name}: what does None stand for?"
+            if field.default is not None:
+                assert field.check(field.default) == field.default
+
+
+def test_keywords_are_the_fields() -> None:
+    """The types of the keywords are written out for type checkers: they must not drift."""
+    for kind, keywords, left in (
+        (Settings, SettingsKeywords, set()),
+        (Machine, MachineKeywords, {"deadline", "max_pixels"}),
+    ):
+        assert {*describe(kind)} - left == {*typing.get_type_hints(keywords)}
+    extra = {*typing.get_type_hints(RunKeywords)} - {*typing.get_type_hints(SettingsKeywords)}
+    assert extra == {"memory", "deadline", "max_pixels"} <= {*describe(Machine)}
+    hints = typing.get_type_hints(RunKeywords)
+    for name, field in (describe(Settings) | describe(Machine)).items():
+        if name in hints and typing.get_origin(field.hint) not in (tuple, dict):
+            assert field.hint in typing.get_args(hints[name]), name
+
+
+def test_a_preset_then_the_users_values(engine: Engine) -> None:
+    for name, preset in engine.manifest.presets.items():
+        settings = engine.settings(preset=name)
+        for key, value in preset.settings.items():
+            found = getattr(settings, key)
+            assert found == (tuple(value) if isinstance(value, list) else value), key
+    settings = engine.settings(preset="pastiche", style_weight=3, size=None)
+    assert (settings.style_weight, settings.content_weight, settings.size) == (3.0, 0.01, 512)
+    assert settings.preset == "pastiche"
+
+
+def test_an_error_carries_field_value_and_mend_and_is_spelled_by_each_face(engine: Engine) -> None:
+    with pytest.raises(SettingError) as caught:
+        engine.settings(style_weight=-1)
+    error = caught.value
+    assert (error.field, error.value) == ("style_weight", -1)
+    assert str(error) == "style_weight=-1: give a number, 0 to 1e+38"
+    flag = error.spell(lambda field: f"--{field.name.replace('_', '-')}")
+    assert flag == "--style-weight -1: give a number, 0 to 1e+38"
+    body = error.spell(lambda field: f'"{field.name}"')
+    assert body == '"style_weight" -1: give a number, 0 to 1e+38'
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.field) == (str(error), error.field)
+    assert str(Field("size")) == "size="
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), True, "10", b"1", [1.0], 10**400])
+def test_what_is_no_number(engine: Engine, value: Any) -> None:
+    for name in ("style_weight", "size", "seed"):
+        if name == "seed" and value == 10**400:
+            continue
+        with pytest.raises(SettingError, match=f"^{name}="):
+            engine.settings(**{name: value})
+
+
+def test_what_there_is_not_is_named_with_what_is_like_it(engine: Engine) -> None:
+    with pytest.raises(SettingError, match="did you mean style_weight"):
+        engine.settings(style_wieght=1)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("blend", "expected"),
+    [
+        ((), (0.5, 0.5)),
+        ((1.0, 3.0), (0.25, 0.75)),
+        ((1e308, 1e308), (0.5, 0.5)),
+        ((0.0, 5e-324), (0.0, 1.0)),
+    ],
+)
+def test_what_each_style_counts_for(blend: tuple[float, ...], expected: tuple[float, ...]) -> None:
+    assert shares(dataclasses.replace(Settings(), blend=blend), 2) == expected
+
+
+def test_weights_whose_sum_is_too_large_for_float32_are_refused(engine: Engine) -> None:
+    assert engine.settings(style_weight=6e37)
+    with pytest.raises(SettingError, match="lower them"):
+        engine.settings(style_weight=1e38)
