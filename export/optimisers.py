@@ -11,7 +11,6 @@ from torch import nn
 from torch.nn import functional as F
 
 PYRAMID_LEVELS = 4  # sides are multiples of 2^4
-PARTS = 192  # divides the size of every image: a sum in parts is a hundred times more exact
 FIRST_STEP = 0.04  # how far the first step moves the pixel that moves most: 10 of 255
 CURVATURE = 1e-10  # a pair is kept if s.y > CURVATURE y.y
 
@@ -84,8 +83,9 @@ class LBFGS(nn.Module):
 
         n = self.older
         all_s, all_y = [s, *pairs[:n]], [y, *pairs[n : 2 * n]]
-        held = ((image <= 0) & (gradient > 0)) | ((image >= 1) & (gradient < 0))
-        free = 1.0 - held.to(image.dtype)
+        # Without Or: WebGPU has all of this graph's operators but that one.
+        free = ~((image <= 0) & (gradient > 0)) & ~((image >= 1) & (gradient < 0))
+        free = free.to(image.dtype)
         inverse = self.inverse(
             gradient * free, all_s, all_y, [rho, *pairs[2 * n :]], (pyramid, colour), gamma
         )
@@ -155,6 +155,10 @@ class Preconditioner(nn.Module):
 
 
 def _dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """As products of rows and columns: (a * b).sum() would write a whole image in between."""
-    a, b = a.reshape(PARTS, 1, -1), b.reshape(PARTS, 1, -1)
-    return (a @ b.mT).sum().reshape(1)
+    """The sum of sums of sums, along rows, columns and channels: as exact as sums of 192 parts.
+
+    Products of matrices, row by column, need not write a * b. On the CPU they take a quarter less
+    of L-BFGS' time at 2048x1536, 0.6 % of a step, and no less at 512x512; memory is the same. On
+    WebGPU without a GPU they take 200 times as long.
+    """
+    return (a * b).sum(3).sum(2).sum().reshape(1)
