@@ -157,8 +157,8 @@ class LBFGS(Optimiser):
         self._kept = min(history, optimisers.history_size) - 1
         self._device = graphs.device
         self._weights = {
-            "pyramid": self._device.upload(np.array(preset.pyramid, np.float32)),
-            "colour": self._device.upload(np.array([preset.colour], np.float32)),
+            "preconditioner": self._device.upload(np.array(preset.pyramid, np.float32)),
+            "channels": self._device.upload(np.array([preset.colour], np.float32)),
         }
         blank, zero = _zeros(self._device, 1, 3, height, width), _zeros(self._device, 1)
         self._no_pair = (blank, blank, zero)
