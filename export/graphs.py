@@ -15,8 +15,8 @@ from impasto.runtime.bundle.manifest import Graphs, Layer, Optimisers, Shape, Si
 from . import trace, winograd
 from .convolutions import CONVOLUTIONS, Weights
 from .objective import IMAGE, Describe, Loss, Objective, Pullback, Statistics, Term
-from .optimisers import LBFGS, PYRAMID_LEVELS, Adam
-from .vgg import LAYERS, Pooling, stride
+from .optimizers import LBFGS, Adam
+from .vgg import ALIGNMENT, LAYERS, Pooling, stride
 
 IMAGE_SHAPE: Shape = (1, 3, "height", "width")
 MASK_SHAPE: Shape = (1, 1, "height", "width")
@@ -120,14 +120,15 @@ def add_optimisers(draft: Draft, history_size: int) -> Optimisers:
     }  # fmt: skip
     adam_out = {"next_image": image, "next_count": one, "next_mean": image, "next_square": image}
     older = range(1, history_size)
+    optimizer = LBFGS(history_size, (ALIGNMENT, ALIGNMENT), 0.0, 1.0)
     lbfgs_in: dict[str, Shape] = {
         "image": image,
         "gradient": image,
         "previous_image": image,
         "previous_gradient": image,
         "step": one,
-        "pyramid": (PYRAMID_LEVELS,),
-        "colour": one,
+        "preconditioner": (optimizer.precondition.levels,),
+        "channels": one,
         "gamma": one,
         **{f"s_{i}": image for i in older},
         **{f"y_{i}": image for i in older},
@@ -136,8 +137,8 @@ def add_optimisers(draft: Draft, history_size: int) -> Optimisers:
     lbfgs_out = {
         "next_image": image, "s": image, "y": image, "rho": one, "next_gamma": one, "slope": one
     }  # fmt: skip
-    adam = trace.trace_forward(Adam(), adam_in, adam_out)
-    lbfgs = trace.trace_forward(LBFGS(history_size), lbfgs_in, lbfgs_out)
+    adam = trace.trace_forward(Adam(0.0, 1.0), adam_in, adam_out)
+    lbfgs = trace.trace_forward(optimizer, lbfgs_in, lbfgs_out)
     return Optimisers(
         adam=draft.add("adam.onnx", adam, adam_in, adam_out),
         lbfgs=draft.add("lbfgs.onnx", lbfgs, lbfgs_in, lbfgs_out),

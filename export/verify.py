@@ -23,8 +23,8 @@ from . import trace
 from .convolutions import Weights
 from .graphs import layer_of, sums_shape
 from .objective import Describe, Loss, Objective, Pullback, Statistics, Term
-from .optimisers import LBFGS, Adam
-from .vgg import Pooling
+from .optimizers import LBFGS, Adam
+from .vgg import ALIGNMENT, Pooling
 
 Array = NDArray[np.float32]
 SIZES = ((64, 96), (160, 112))
@@ -56,8 +56,10 @@ def verify(
     manifest = Manifest.from_json((folder / FILE_NAME).read_bytes(), str(folder))
     modules: dict[str, torch.nn.Module] = {
         manifest.loss: Loss(terms, [sums_shape(term) for term in terms]),
-        manifest.optimisers.adam: Adam(),
-        manifest.optimisers.lbfgs: LBFGS(manifest.optimisers.history_size),
+        manifest.optimisers.adam: Adam(0.0, 1.0),
+        manifest.optimisers.lbfgs: LBFGS(
+            manifest.optimisers.history_size, (ALIGNMENT, ALIGNMENT), 0.0, 1.0
+        ),
     }
     for pooling in poolings:
         objective, graphs = Objective(weights, terms, pooling), manifest.poolings[pooling]

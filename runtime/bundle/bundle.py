@@ -97,7 +97,7 @@ def check_names(manifest: Manifest, source: Path) -> None:
 
 def check_values(manifest: Manifest, source: Path) -> None:
     """What the types allow and the runtime cannot work with. Presets are there to be edited."""
-    levels = manifest.signatures[manifest.optimisers.lbfgs].inputs.get("pyramid")
+    levels = manifest.signatures[manifest.optimisers.lbfgs].inputs.get("preconditioner")
     for name, preset in manifest.presets.items():
         if levels != (len(preset.pyramid),):
             raise BundleError(f"{source}: preset {name}: the graph takes a pyramid of {levels}")
