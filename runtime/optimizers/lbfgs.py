@@ -45,7 +45,7 @@ class LBFGS:
         self._kept = min(history, optimizers.history_size) - 1
         upload = self._upload = graphs.device.upload
         self._weights = {
-            "pyramid": upload(np.array(settings.preconditioner_pyramid, np.float32)),
+            "preconditioner": upload(np.array(settings.preconditioner_pyramid, np.float32)),
             "channels": upload(np.array([settings.preconditioner_channels], np.float32)),
         }
         blank, self._zero = upload(np.zeros(shape, np.float32)), upload(np.zeros(1, np.float32))

@@ -125,7 +125,7 @@ def _check_pictures(settings: Settings, *, content: bool, styles: int) -> None:
 
 def _check_preconditioner(manifest: Manifest, settings: Settings) -> None:
     signature = manifest.signatures[manifest.optimizers.lbfgs]
-    levels = signature.inputs["pyramid"][0]
+    levels = signature.inputs["preconditioner"][0]
     if len(settings.preconditioner_pyramid) != levels:
         raise SettingError(
             "preconditioner_pyramid",
