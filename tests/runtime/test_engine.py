@@ -151,6 +151,21 @@ def test_nothing_to_do_ends_early(engine: Engine, cat: Picture) -> None:
     np.testing.assert_array_equal(result.image, cat)
 
 
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+@pytest.mark.parametrize("case", ["itself", "black", "white", "no style"])
+def test_a_start_that_is_nearly_optimal_has_converged(
+    engine: Engine, cat: Picture, cup: Picture, case: str, optimizer: Any
+) -> None:
+    """Rounding alone is left of the loss, and no step lowers it: that is no divergence."""
+    content = {"black": np.zeros_like(cat), "white": np.ones_like(cat)}.get(case, cat)
+    style, weight = (cup, 0.0) if case == "no style" else (content, 1000.0)
+    result = engine.stylize(
+        content, style, size=48, style_weight=weight, optimizer=optimizer, iterations=60
+    )
+    assert result.stopped == "converged"
+    np.testing.assert_allclose(result.image, content, atol=1 / 255)
+
+
 def test_a_picture_as_the_start(engine: Engine, cat: Picture, cup: Picture) -> None:
     result = engine.stylize(cat, cup, init_image=cup, size=48, iterations=1)
     assert abs(result.image - cup).max() < abs(cat - cup).max() / 2
