@@ -11,8 +11,8 @@ from pathlib import Path
 
 from impasto.runtime.errors import BundleError
 
-from . import scan as onnx_scan
 from .manifest import FILE_NAME, WEIGHTS, File, Manifest
+from .scan import Contents, scan
 
 DEFAULT = "vgg19"
 ENVIRONMENT = "IMPASTO_MODEL"
@@ -54,13 +54,22 @@ class Bundle:
             name: _verified(self.path / name, expected)
             for name, expected in self.manifest.files.items()
         }
+        self.checked: set[tuple[str, int, int]] = set()
+        """Files and sizes that ``check_bounds`` has passed."""
+        self._contents: dict[str, Contents] = {}
         for name, content in self.files.items():
             if name.endswith(".onnx"):
                 check_graph(self.path / name, content)
 
-    def operators(self, name: str) -> Counter[str]:
+    def contents(self, file: str) -> Contents:
+        """What is in a graph."""
+        if file not in self._contents:
+            self._contents[file] = check_graph(self.path / file, self.files[file])
+        return self._contents[file]
+
+    def operators(self, file: str) -> Counter[str]:
         """The operators of a graph, with their counts."""
-        return onnx_scan.scan(self.files[name]).operators
+        return self.contents(file).operators
 
 
 def locate(location: str | os.PathLike[str] | None) -> Path:
@@ -116,10 +125,10 @@ def check_values(manifest: Manifest, source: Path) -> None:
             raise BundleError(f"{source}: a graph cannot have a side of {side!r}")
 
 
-def check_graph(path: Path, content: bytes) -> None:
-    """Standard operators of the right opset, and external data in the weights file alone."""
+def check_graph(path: Path, content: bytes) -> Contents:
+    """Its contents, if they are standard operators of the right opset, and what they refer to."""
     try:
-        found = onnx_scan.scan(content)
+        found = scan(content)
     except ValueError as error:
         raise BundleError(f"{path}: not an ONNX file: {error}") from None
     if unknown := sorted(set(found.operators) - OPERATORS):
@@ -131,6 +140,7 @@ def check_graph(path: Path, content: bytes) -> None:
         raise BundleError(f"{path}: opsets {found.opsets}, but a bundle's are 17 or 18")
     if strangers := sorted(found.locations - {WEIGHTS}):
         raise BundleError(f"{path}: it refers to other files: {', '.join(strangers)}")
+    return found
 
 
 def _verified(path: Path, expected: File) -> bytes:

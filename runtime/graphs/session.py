@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from impasto.runtime.bundle.bounds import check_bounds
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import WEIGHTS, fix, fix_side
 from impasto.runtime.errors import BundleError, DeviceError, SettingError
@@ -236,8 +237,9 @@ def _open(
     captured: bool,
 ) -> InferenceSession:
     module = onnxruntime()
-    options = session_options(bundle, name, size, threads)
-    content = bundle.files[file_of(bundle, name, size, device)]
+    file = file_of(bundle, name, size, device)
+    check_bounds(bundle, file, *size)
+    options, content = session_options(bundle, name, size, threads), bundle.files[file]
     with _opening, _typed_errors(bundle, name, device):
         providers = device.providers(captured)
         session = module.InferenceSession(content, options, providers=providers)
