@@ -17,7 +17,7 @@ SCHEMA = 4
 FILE_NAME = "manifest.json"
 WEIGHTS = "weights.bin"
 """The one file of external data that the graphs share."""
-MAX_FLOAT = 1e30
+MAX_FLOAT, MAX_DIGITS = 1e30, 16
 
 OptimiserName = Literal["lbfgs", "adam"]
 Shape = tuple[int | str, ...]
@@ -162,7 +162,9 @@ class Manifest:
     def from_json(text: str | bytes, source: str) -> Manifest:
         """The manifest in a text; ``source`` names it in a BundleError."""
         try:
-            raw = json.loads(text, object_pairs_hook=_without_duplicates)
+            raw = json.loads(
+                text, object_pairs_hook=_without_duplicates, parse_int=_integer
+            )
         except (ValueError, RecursionError) as error:
             raise BundleError(f"{source}: not a JSON file: {error}") from None
         schema = raw.get("schema") if isinstance(raw, dict) else None
@@ -174,6 +176,12 @@ class Manifest:
         manifest = _read(Manifest, raw, source)
         assert isinstance(manifest, Manifest)
         return manifest
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
