@@ -218,8 +218,12 @@ def _source(value: ir.Value) -> ir.Value:
 
 
 def _mask(op: Any, relu: Any) -> Any:
-    """1 where a ReLU let something through, else 0 (and for values below 1e-30)."""
-    return op.HardSigmoid(relu, alpha=1e30, beta=0.0)
+    """1 where a ReLU let something through, else 0 (and less than 1 for values below 1e-30).
+
+    Beta is not 0, which OpenVINO takes for the default, 0.5. Beside 1e30 times any number above 0,
+    the least one too, it is lost in rounding.
+    """
+    return op.HardSigmoid(relu, alpha=1e30, beta=-1e-30)
 
 
 def optimise(model: ir.Model) -> None:

@@ -105,7 +105,9 @@ def allowance(bundle: Bundle, file: str, height: int, width: int) -> Bounds:
     floats = sum(math.prod(fix(shape, height, width)) for shape in ports)
     weights, canvas = len(bundle.files[WEIGHTS]), manifest.canvas.channels * pixels
     return Bounds(
-        live=int(LIVE * 4 * (signature.floats_per_pixel * pixels + floats)) + PIXEL_LIVE * pixels + FIXED_LIVE,
+        live=int(LIVE * 4 * (signature.floats_per_pixel * pixels + floats))
+        + PIXEL_LIVE * pixels
+        + FIXED_LIVE,
         folded=min(STORED_FOLDED * weights + FIXED_FOLDED, MOST_FOLDED) + PIXEL_LIVE * pixels,
         folding=STORED_FOLDING * weights + FIXED_FOLDING,
         work=PIXEL_WORK * canvas + FIXED_WORK,

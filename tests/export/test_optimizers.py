@@ -1,21 +1,28 @@
-"""The optimisers' graphs, driven as the runtime drives them, against independent oracles.
+"""The optimizers' graphs, driven as the runtime drives them, against independent oracles.
 
-The problems have 3 x 16 x 16 pixels, so that an inverse Hessian can be written out in full.
+The problems have 3 x 16 x 16 values, or as few on other canvases, so that an inverse Hessian can be
+written out in full.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from impasto.export.optimisers import FIRST_STEP, PYRAMID_LEVELS, Preconditioner
-from impasto.runtime import optimizers as optimiser_module
+from impasto.export import load_weights, trace
+from impasto.export import optimizers as exported
+from impasto.export.optimizers import FIRST_STEP, Preconditioner
+from impasto.runtime import optimizers as runtime_module
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import OptimiserName, fix
 from impasto.runtime.graphs.session import Device, Graphs
@@ -24,7 +31,7 @@ from impasto.runtime.optimizers import LBFGS, Adam, Optimiser
 SIDE = 16
 SHAPE = (1, 3, SIDE, SIDE)
 SIZE = 3 * SIDE * SIDE
-NONE = (0.0,) * PYRAMID_LEVELS
+NONE = (0.0,) * 4
 USUAL = (2.0, 4.0, 8.0, 16.0)
 RATE = 0.02
 
@@ -32,6 +39,21 @@ Weights = tuple[float, ...]
 Vector = NDArray[np.float64]
 Function = Callable[[Vector], tuple[float, Vector]]
 Make = Callable[..., Optimiser]
+
+
+@dataclasses.dataclass(frozen=True)
+class Canvas:
+    """Its channels, rows and columns; what rows and columns are multiples of; its range."""
+
+    shape: tuple[int, int, int]
+    alignment: tuple[int, int]
+    low: float
+    high: float
+
+
+PICTURE = Canvas((3, SIDE, SIDE), (16, 16), 0.0, 1.0)
+SOUND = Canvas((5, 1, 32), (1, 16), -2.0, 3.0)
+OBLONG = Canvas((2, 16, 16), (2, 8), 0.0, 255.0)
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +70,9 @@ def make(graphs: Graphs) -> Make:
         name: OptimiserName,
         pyramid: Weights = NONE,
         history: int = usual,
-        colour: float = 1.0,
+        channels: float = 1.0,
     ) -> Optimiser:
-        chosen = dataclasses.replace(preset, pyramid=pyramid, colour=colour, rate=RATE)
+        chosen = dataclasses.replace(preset, pyramid=pyramid, colour=channels, rate=RATE)
         if name == "adam":
             return Adam(graphs, chosen, SIDE, SIDE)
         return LBFGS(graphs, chosen, history, SIDE, SIDE)
@@ -82,11 +104,13 @@ def iterates(optimiser: Optimiser, function: Function, x: Vector, steps: int) ->
         yield x
 
 
-def quadratic(seed: int, low: float, high: float, condition: float = 30.0) -> Function:
+def quadratic(
+    seed: int, low: float, high: float, condition: float = 30.0, size: int = SIZE
+) -> Function:
     """A convex one, neighbours coupled, with its free minimiser in [low, high]."""
     random = np.random.default_rng(seed)
-    centre = random.uniform(low, high, SIZE)
-    scale = np.geomspace(1, condition, SIZE)[random.permutation(SIZE)]
+    centre = random.uniform(low, high, size)
+    scale = np.geomspace(1, condition, size)[random.permutation(size)]
 
     def evaluate(x: Vector) -> tuple[float, Vector]:
         d = x - centre
@@ -139,7 +163,7 @@ def test_adam_in_parts_is_adam(
     random, shape = np.random.default_rng(2), (1, 3, 4 * SIDE, SIDE)
     preset = graphs.bundle.manifest.presets["gatys2016"]
     whole = Adam(graphs, preset, *shape[2:])
-    monkeypatch.setattr(optimiser_module, "PART", SIDE * SIDE)
+    monkeypatch.setattr(runtime_module, "PART", SIDE * SIDE)
     parts = Adam(graphs, preset, *shape[2:], in_tiles=in_tiles)
     assert (parts._shape[0], len(parts._scratches)) == (4, 2 * in_tiles)
     device, images = Device("cpu"), [random.random(shape, np.float32)] * 2
@@ -161,35 +185,54 @@ def test_adam_in_parts_is_adam(
 # The preconditioner
 
 
-def dense_pyramid(weights: Weights) -> Vector:
-    """P = 1 + sum_k w_k 4^k D_k^T D_k of one plane, as a matrix from its definition."""
-    total = np.eye(SIDE**2)
-    down = np.eye(SIDE**2)
-    side = SIDE
+def dense_pyramid(weights: Weights, canvas: Canvas = PICTURE) -> Vector:
+    """P = 1 + sum_k w_k n_k D_k^T D_k of one plane, as a matrix from its definition."""
+    sides = list(canvas.shape[1:])
+    total = down = np.eye(math.prod(sides))
     for k, weight in enumerate(weights, start=1):
-        blur = (2 * np.eye(side) + np.eye(side, k=1) + np.eye(side, k=-1)) / 4
-        halved = np.kron(np.eye(side // 2), [[0.5, 0.5]]) @ blur
-        down = np.kron(halved, halved) @ down
-        total += weight * 4**k * down.T @ down
-        side //= 2
-    return total
+        axes = []
+        for axis, side in enumerate(sides):
+            axes.append(np.eye(side))
+            if canvas.alignment[axis] % 2**k == 0:
+                blur = (2 * np.eye(side) + np.eye(side, k=1) + np.eye(side, k=-1)) / 4
+                axes[-1] = np.kron(np.eye(side // 2), [[0.5, 0.5]]) @ blur
+                sides[axis] //= 2
+        down = np.kron(*axes) @ down
+        total = total + weight * down.shape[1] / down.shape[0] * down.T @ down
+    return np.asarray(total)
 
 
-def pyramid(vectors: Vector, weights: Weights) -> Vector:
-    """The export's P without colour, applied to (N, 256) planes."""
-    planes = torch.from_numpy(vectors.reshape(-1, 1, SIDE, SIDE))
+def pyramid(weights: Weights, canvas: Canvas) -> Vector:
+    """The export's P of one channel, as a matrix."""
+    _, rows, columns = canvas.shape
+    planes = torch.eye(rows * columns, dtype=torch.float64).reshape(-1, 1, rows, columns)
     one = torch.ones(1, dtype=torch.float64)
-    product = Preconditioner()(planes, torch.tensor(weights, dtype=torch.float64), one)
-    return np.asarray(product.reshape(len(vectors), -1).numpy())
+    preconditioner = Preconditioner(canvas.alignment)
+    assert preconditioner.levels == len(weights)
+    product = preconditioner(planes, torch.tensor(weights, dtype=torch.float64), one)
+    return np.asarray(product.reshape(len(planes), -1).numpy())
 
 
-@pytest.mark.parametrize("weights", [USUAL, (1.0, 0.0, 0.0, 5.0), NONE])
-def test_the_pyramid_is_its_definition(weights: Weights) -> None:
-    found, expected = pyramid(np.eye(SIDE**2), weights), dense_pyramid(weights)
+@pytest.mark.parametrize(
+    ("weights", "canvas"),
+    [
+        (USUAL, PICTURE),
+        ((1.0, 0.0, 0.0, 5.0), PICTURE),
+        (NONE, PICTURE),
+        (USUAL, SOUND),
+        (USUAL[:3], OBLONG),
+        (USUAL[:2], Canvas((1, 12, 24), (12, 6), 0, 1)),  # as often as they are even
+        ((0.5,), Canvas((1, 3, 5), (1, 1), 0, 1)),  # nothing to halve
+        ((*USUAL, 32.0), Canvas((1, 32, 2), (32, 2), 0, 1)),
+    ],
+    ids=str,
+)
+def test_the_pyramid_is_its_definition(weights: Weights, canvas: Canvas) -> None:
+    found, expected = pyramid(weights, canvas), dense_pyramid(weights, canvas)
     np.testing.assert_allclose(found, expected, atol=1e-12)
     np.testing.assert_allclose(found, found.T, atol=1e-12)
     assert np.linalg.eigvalsh(found).min() >= 1 - 1e-12
-    assert (weights != NONE) or np.array_equal(found, np.eye(SIDE**2))
+    assert any(weights) or np.array_equal(found, np.eye(len(found)))
 
 
 # L-BFGS
@@ -198,9 +241,17 @@ def test_the_pyramid_is_its_definition(weights: Weights) -> None:
 class DenseBFGS:
     """H+ = V^T H V + rho s s^T, V = 1 - rho y s^T, from H0 = gamma P, over the last pairs."""
 
-    def __init__(self, weights: Weights, history_size: int, colour: float = 1.0) -> None:
-        mean = np.full((3, 3), 1 / 3)
-        self.p = np.kron(mean + colour * (np.eye(3) - mean), dense_pyramid(weights))
+    def __init__(
+        self,
+        weights: Weights,
+        history_size: int,
+        channels: float = 1.0,
+        canvas: Canvas = PICTURE,
+    ) -> None:
+        n = canvas.shape[0]
+        mixed = 1 / n + channels * (np.eye(n) - 1 / n)
+        self.p = np.kron(mixed, dense_pyramid(weights, canvas))
+        self.low, self.high = canvas.low, canvas.high
         self.pairs: list[tuple[Vector, Vector]] = []
         self.history_size = history_size
         self.previous: tuple[Vector, Vector] | None = None
@@ -211,14 +262,15 @@ class DenseBFGS:
             if s @ y > 0:
                 self.pairs = [*self.pairs, (s, y)][-self.history_size :]
         self.previous = x, gradient
-        held = (x <= 0) & (gradient > 0) | (x >= 1) & (gradient < 0)
+        held = (x <= self.low) & (gradient > 0) | (x >= self.high) & (gradient < 0)
         inverse = self.inverse(np.where(held, 0.0, gradient))
-        return np.asarray(np.clip(x - step * np.where(held, 0.0, inverse), 0, 1))
+        return np.asarray(np.clip(x - step * np.where(held, 0.0, inverse), self.low, self.high))
 
     def inverse(self, gradient: Vector) -> Vector:
         if not self.pairs:
             preconditioned = self.p @ gradient
-            return np.asarray(FIRST_STEP * preconditioned / abs(preconditioned).max())
+            first = FIRST_STEP * (self.high - self.low)
+            return np.asarray(first * preconditioned / abs(preconditioned).max())
         s, y = self.pairs[-1]
         h = s @ y / (y @ self.p @ y) * self.p
         for s, y in self.pairs:
@@ -229,15 +281,15 @@ class DenseBFGS:
 
 
 @pytest.mark.parametrize(
-    ("weights", "history_size", "colour"),
+    ("weights", "history_size", "channels"),
     [(USUAL, 10, 0.3), (NONE, 10, 1.0), (NONE, 10, 0.2), (USUAL, 4, 1.0)],
 )
 def test_lbfgs_is_a_dense_inverse_hessian(
-    make: Make, weights: Weights, history_size: int, colour: float
+    make: Make, weights: Weights, history_size: int, channels: float
 ) -> None:
     """Also with pixels at their bounds, and when the oldest pair has gone."""
-    optimiser = make("lbfgs", weights, history_size, colour)
-    dense = DenseBFGS(weights, history_size, colour)
+    optimiser = make("lbfgs", weights, history_size, channels)
+    dense = DenseBFGS(weights, history_size, channels)
     function = quadratic(2, -0.5, 1.5)
     x = np.random.default_rng(2).choice([0.0, 0.25, 0.75, 1.0], SIZE).astype(np.float64)
     for _ in range(history_size + 3):
@@ -357,3 +409,141 @@ def descend(optimiser: Optimiser, function: Function, x: Vector, steps: int) -> 
         optimiser.accept(image, slope)
         x = following
     return x
+
+
+# Other canvases
+
+
+HISTORY = 3
+
+
+class Driven:
+    """The graphs of a canvas, traced and run, with the runtime's bookkeeping of pairs."""
+
+    def __init__(self, canvas: Canvas, folder: Path) -> None:
+        self.canvas = canvas
+        self.shape = (1, *canvas.shape)
+        sides = [
+            name if side > 1 else 1 for side, name in zip(self.shape[2:], SYMBOLS, strict=True)
+        ]
+        image, one = (1, canvas.shape[0], *sides), (1,)
+        lbfgs = exported.LBFGS(HISTORY, canvas.alignment, canvas.low, canvas.high)
+        older = [f"{kind}_{i}" for kind in ("s", "y", "rho") for i in range(1, HISTORY)]
+        inputs = dict.fromkeys(("image", "gradient", "previous_image", "previous_gradient"), image)
+        inputs |= {"step": one, "preconditioner": (lbfgs.precondition.levels,), "channels": one}
+        inputs |= {"gamma": one} | {key: one if "rho" in key else image for key in older}
+        outputs = ("next_image", "s", "y", "rho", "next_gamma", "slope")
+        self.lbfgs = _session(lbfgs, inputs, outputs, folder / "lbfgs.onnx")
+        moments = dict.fromkeys(("mean", "square"), image)
+        inputs = {"image": image, "gradient": image, "rate": one, "count": one, **moments}
+        outputs = ("next_image", "next_count", "next_mean", "next_square")
+        adam = exported.Adam(canvas.low, canvas.high)
+        self.adam = _session(adam, inputs, outputs, folder / "adam.onnx")
+
+    def start(self, weights: Weights, channels: float) -> None:
+        self.weights = {"preconditioner": weights, "channels": [channels]}
+        self.pairs: list[tuple[Any, ...]] = []
+        self.previous: tuple[Vector, Vector] | None = None
+        self.gamma: Any = [0.0]
+
+    def proposal(self, x: Vector, gradient: Vector, step: float) -> Vector:
+        before = self.previous or (x, gradient)
+        missing = [(np.zeros(self.shape), np.zeros(self.shape), [0.0])] * HISTORY
+        feeds = {"image": x, "gradient": gradient, "step": [step], "gamma": self.gamma}
+        feeds |= {"previous_image": before[0], "previous_gradient": before[1], **self.weights}
+        for i, pair in enumerate([*self.pairs, *missing][: HISTORY - 1], start=1):
+            feeds |= zip((f"s_{i}", f"y_{i}", f"rho_{i}"), pair, strict=True)
+        self.found = self.run(self.lbfgs, feeds)
+        return np.asarray(self.found["next_image"], np.float64).ravel()
+
+    def accept(self, x: Vector, gradient: Vector) -> None:
+        if self.found["rho"] > 0:
+            self.pairs = [(self.found["s"], self.found["y"], self.found["rho"]), *self.pairs]
+        self.previous, self.gamma = (x, gradient), self.found["next_gamma"]
+
+    def run(self, session: Any, feeds: dict[str, Any]) -> dict[str, Any]:
+        shapes = {i.name: i.shape for i in session.get_inputs()}
+        ready = {
+            key: np.asarray(value, np.float32).reshape(self.shape if len(shapes[key]) == 4 else -1)
+            for key, value in feeds.items()
+        }
+        names = [output.name for output in session.get_outputs()]
+        return dict(zip(names, session.run(names, ready), strict=True))
+
+
+SYMBOLS = ("height", "width")
+
+
+def _session(module: Any, inputs: dict[str, Any], outputs: tuple[str, ...], file: Path) -> Any:
+    shapes = {key: inputs.get(key.removeprefix("next_"), inputs["image"]) for key in outputs}
+    shapes |= {key: (1,) for key in ("rho", "slope") if key in outputs}
+    model = trace.trace_forward(module, inputs, shapes)
+    file.write_bytes(trace.finish(model, inputs, shapes, load_weights("shipped")))
+    return ort.InferenceSession(file, providers=["CPUExecutionProvider"])
+
+
+@pytest.fixture(scope="module", params=[SOUND, OBLONG], ids=["sound", "oblong"])
+def driven(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Driven:
+    return Driven(request.param, tmp_path_factory.mktemp("canvas"))
+
+
+def test_lbfgs_of_any_canvas_is_a_dense_inverse_hessian(driven: Driven) -> None:
+    canvas, size = driven.canvas, math.prod(driven.canvas.shape)
+    weights = USUAL[: Preconditioner(canvas.alignment).levels]
+    dense = DenseBFGS(weights, HISTORY, 0.4, canvas)
+    width = canvas.high - canvas.low
+    function = quadratic(2, canvas.low - 0.5 * width, canvas.high + 0.5 * width, size=size)
+    x = canvas.low + width * np.random.default_rng(2).choice([0.0, 0.25, 0.75, 1.0], size)
+    driven.start(weights, 0.4)
+    for i in range(HISTORY + 3):
+        gradient = function(x)[1].astype(np.float32).astype(np.float64)
+        expected = dense.propose(x, gradient, 0.7)
+        assert ((x == expected) & np.isin(x, (canvas.low, canvas.high))).any()
+        found = driven.proposal(x, gradient, 0.7)
+        assert np.linalg.norm(found - expected) <= 1e-4 * np.linalg.norm(expected - x)
+        if i == 0:
+            assert abs(found - x).max() == pytest.approx(0.7 * FIRST_STEP * width, rel=1e-4)
+        driven.accept(x, gradient)
+        x = found
+    assert len(dense.pairs) == HISTORY
+
+
+def test_lbfgs_of_any_canvas_finds_scipys_minimiser(driven: Driven) -> None:
+    canvas, size = driven.canvas, math.prod(driven.canvas.shape)
+    low, high, width = canvas.low, canvas.high, canvas.high - canvas.low
+    function = quadratic(6, low - 0.5 * width, high + 0.5 * width, size=size)
+    x = np.full(size, low + 0.5 * width)
+    bounds, options = [(low, high)] * size, {"ftol": 1e-15}
+    expected = minimize(function, x, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    driven.start(USUAL[: Preconditioner(canvas.alignment).levels], 0.4)
+    for _ in range(150):
+        loss, gradient = function(x)
+        for step in 0.3 ** np.arange(6):
+            following = driven.proposal(x, gradient, step)
+            if function(following)[0] <= loss:
+                break
+        driven.accept(x, gradient)
+        x = following
+    assert 0.3 < np.isin(expected, (low, high)).mean() < 0.7
+    np.testing.assert_array_equal(x == low, expected == low)
+    np.testing.assert_array_equal(x == high, expected == high)
+    np.testing.assert_allclose(x, expected, atol=2e-3 * width)
+
+
+def test_adam_projects_onto_the_range_of_any_canvas(driven: Driven) -> None:
+    canvas, size = driven.canvas, math.prod(driven.canvas.shape)
+    random, width = np.random.default_rng(1), canvas.high - canvas.low
+    x = canvas.low + width * random.choice([0.0, 0.01, 0.5, 0.99, 1.0], size)
+    state: dict[str, Any] = {"count": [0.0], "mean": np.zeros(size), "square": np.zeros(size)}
+    mean = square = np.zeros(size)
+    for count in range(1, 4):
+        gradient = random.standard_normal(size)
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        update = mean / (1 - 0.9**count) / (np.sqrt(square / (1 - 0.999**count)) + 1e-8)
+        expected = np.clip(x - 0.02 * width * update, canvas.low, canvas.high)
+        feeds = {"image": x, "gradient": gradient, "rate": [0.02 * width], **state}
+        found = driven.run(driven.adam, feeds)
+        state = {key: found[f"next_{key}"] for key in state}
+        x = np.asarray(found["next_image"], np.float64).ravel()
+        np.testing.assert_allclose(x, expected, atol=2e-6 * width)
+    assert np.isin((canvas.low, canvas.high), x).all()
