@@ -7,8 +7,35 @@ What is promised of a bundle that nobody vouches for, at every size that a graph
   says (and the plan counts), and 256 MB besides.
 - Constants, with all that can be folded into them, have at most 64 bytes for each byte of
   weights.bin, 128 MB besides, and never more than 2 GB; and one kilobyte a pixel.
-- The work of a call and of its longest node grows with the picture as ``PIXEL_WORK`` and
-  ``PIXEL_NODE`` say; a job that is cancelled ends after the node that is running.
+- The work of a call and of its longest node grows with the canvas as ``FLOAT_WORK`` and
+  ``FLOAT_NODE`` say; a job that is cancelled ends after the node that is running.
+
+Not promised: that ONNX Runtime has no faults, the memory that its kernels use besides (cuDNN's
+above all), the order in which it runs nodes, and seconds: work is counted, not timed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from typing import TYPE_CHECKING
+
+from impasto.runtime.errors import BundleError
+
+from .manifest import WEIGHTS, fix
+from .operators import Call, Shape, Value, outputs_of, stored, work
+from .scan import Contents, Node, Port
+
+if TYPE_CHECKING:
+    from .bundle import Bundle
+
+SIDE = r"(height|width)(/[1-9]\d{0,3})?"
+"""Of an input or output, where it is no number."""
+
+# Our own graphs take a third of what memory they may, and a tenth of the work, or less.
+FLOAT_WORK`` and
+  ``FLOAT_NODE`` say; a job that is cancelled ends after the node that is running.
 
 Not promised: that ONNX Runtime has no faults, the memory that its kernels use besides (cuDNN's
 above all), the order in which it runs nodes, and seconds: work is counted, not timed.
@@ -34,9 +61,9 @@ SIDE = r"(height|width)(/[1-9]\d{0,3})?"
 """Of an input or output, where it is no number."""
 
 # Ours take, at 64x64 and above: 3.7 M work a float of the canvas ...
-PIXEL_WORK, FIXED_WORK = 1 << 23, 1 << 36
+FLOAT_WORK, FIXED_WORK = 1 << 23, 1 << 36
 """Multiply-adds of a call, for each float of the canvas and besides."""
-PIXEL_NODE, FIXED_NODE = 1 << 19, 1 << 33
+FLOAT_NODE, FIXED_NODE = 1 << 19, 1 << 33
 """The same of one node."""
 LIVE, PIXEL_LIVE, FIXED_LIVE = 4, 1 << 10, 1 << 28
 """Bytes that live at once: a factor for the manifest's, what a pixel may take besides, and all."""
@@ -110,8 +137,8 @@ def allowance(bundle: Bundle, file: str, height: int, width: int) -> Bounds:
         + FIXED_LIVE,
         folded=min(STORED_FOLDED * weights + FIXED_FOLDED, MOST_FOLDED) + PIXEL_LIVE * pixels,
         folding=STORED_FOLDING * weights + FIXED_FOLDING,
-        work=PIXEL_WORK * canvas + FIXED_WORK,
-        node=PIXEL_NODE * canvas + FIXED_NODE,
+        work=FLOAT_WORK * canvas + FIXED_WORK,
+        node=FLOAT_NODE * canvas + FIXED_NODE,
     )
 
 

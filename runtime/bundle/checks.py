@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from impasto.runtime.errors import BundleError
 
 from .manifest import IMAGE, WEIGHTS, Manifest, Objective, Shape, Term
 from .scan import Contents, Port, scan
-from .signatures import expected_signatures, sums_shape
+from .signatures import expected_signatures
 
 OPSETS = range(17, 19)
 FLOAT32 = 1
@@ -127,10 +127,15 @@ def _files(manifest: Manifest) -> Iterator[str]:
             yield f"a bundle cannot hold a file named {name!r}"
         if file.size > (most := MOST_BYTES[name[name.rindex(".") :]]):
             yield f"{name}: {_short(file.size)} bytes are more than {most}"
-    parts = (manifest.presets, manifest.objectives, *_parts(manifest.objectives.values()))
+    parts: list[Collection[Any]] = [
+        manifest.presets,
+        manifest.objectives,
+        *_parts(manifest.objectives.values()),
+    ]
     if not all(parts):
         yield "it has no preset, objective, pooling or term"
-    if max(map(len, (*parts, manifest.files, manifest.encoder.layers))) > MOST_ENTRIES:
+    parts += [manifest.files, manifest.encoder.layers]
+    if max(map(len, parts)) > MOST_ENTRIES:
         yield f"of something it has more than {MOST_ENTRIES}"
     graphs = set(manifest.graph_names())
     if len(names := [*manifest.graph_names(), *manifest.winograd.values()]) > len(set(names)):
@@ -148,10 +153,10 @@ def _files(manifest: Manifest) -> Iterator[str]:
             yield f"nothing can be named {name[:60]!r}"
 
 
-def _parts(objectives: Iterable[Objective]) -> Iterator[tuple[Any, ...]]:
+def _parts(objectives: Iterable[Objective]) -> Iterator[Collection[Any]]:
     for objective in objectives:
         yield objective.terms
-        yield tuple(objective.poolings)
+        yield objective.poolings
 
 
 def _encoder(manifest: Manifest) -> Iterator[str]:
@@ -180,7 +185,7 @@ def _objective(manifest: Manifest, objective: Objective) -> Iterator[str]:
             yield f"term {term.name[:60]!r}: no such name, or no such layer"
         for fault in _term(manifest, term):
             yield f"term {term.name[:60]}: {fault}"
-    if math.prod(sums_shape(objective)) > MOST_FLOATS:
+    if sum(math.prod(term.sums) for term in objective.terms) > MOST_FLOATS:
         yield f"its statistics have more than {MOST_FLOATS} numbers"
     names = [value.name for term in objective.terms for value in term.inputs]
     names += [term.name for term in objective.terms]

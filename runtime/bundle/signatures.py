@@ -19,7 +19,7 @@ def expected_signatures(manifest: Manifest, image: Shape) -> dict[str, tuple[Sha
     return found
 
 
-def sums_shape(objective: Objective) -> Shape:
+def _sums(objective: Objective) -> Shape:
     """Of the vector of all terms' statistics."""
     return (sum(math.prod(term.sums) for term in objective.terms),)
 
@@ -35,7 +35,7 @@ def _graphs(objective: Objective, image: Shape) -> Iterator[tuple[str, tuple[Sha
         for value in term.inputs
         if value.source in ("region", "given") and any(v.source == "style" for v in term.inputs)
     ]
-    terms, sums = (len(objective.terms),), sums_shape(objective)
+    terms, sums = (len(objective.terms),), _sums(objective)
     tile: Shapes = [("image", image), ("mask", (1, 1, *image[2:]))]
     figures: Shapes = [("loss", ()), ("terms", terms)]
     for graphs in objective.poolings.values():

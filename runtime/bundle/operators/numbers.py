@@ -97,20 +97,21 @@ def _filled(call: Call, shape: NDArray[Any]) -> NDArray[Any] | None:
 
 def _part(call: Call, data: NDArray[Any], *_: NDArray[Any]) -> NDArray[Any]:
     index = [slice(None)] * data.ndim
-    for axis, part in slices(call):
-        index[axis] = part
+    for axis, kept in slices(call):
+        index[axis] = kept
     part: NDArray[Any] = data[tuple(index)]
     return part
 
 
 def _cast(call: Call, data: NDArray[Any]) -> NDArray[Any] | None:
     """What is no number, or a large one, becomes another whole number on every processor."""
-    return data if data.dtype.kind != "f" or (abs(data) < EXACT).all() else None
+    return data if data.dtype.kind != "f" or np.all(abs(data) < EXACT) else None
 
 
 def _quotient(call: Call, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     whole = np.issubdtype(a.dtype, np.integer)
-    return np.sign(a) * (abs(a) // b) if whole else a / b  # towards zero, b is positive
+    found: NDArray[Any] = np.sign(a) * (abs(a) // b) if whole else a / b
+    return found  # towards zero, as b is positive
 
 
 FOLDS: dict[str, Callable[..., NDArray[Any] | None]] = {

@@ -127,7 +127,7 @@ CHANGES: list[tuple[str, Change]] = [
     ("floats_per_pixel", lambda raw: signature(raw, GRAPHS.step).update(floats_per_pixel=1e12)),
     ("floats_per_pixel", lambda raw: signature(raw, GRAPHS.step).update(floats_per_pixel=-1)),
     ("the graph takes ()", lambda raw: signature(raw, LBFGS)["inputs"].pop("preconditioner")),
-    ("nothing can be named", lambda raw: raw["presets"].update({"a\x1b[0m": raw["presets"]["pastiche"]})),
+    ("be named", lambda raw: raw["presets"].update({"\n": raw["presets"]["pastiche"]})),
     ("no objective", lambda raw: raw["objectives"].update({"": raw["objectives"].pop(NAME)})),
     ("are more than", lambda raw: raw["files"][ADAM].update(size=10**12)),
     ("are more than", lambda raw: raw["files"]["weights.bin"].update(size=10**12)),
@@ -149,7 +149,7 @@ def test_values_that_cannot_be_are_refused(reason: str, change: Change) -> None:
 
 def test_the_shipped_manifest_is_good() -> None:
     check_manifest(MANIFEST, Path("here"))
-    assert MANIFEST == Manifest.from_json(json.dumps(RAW), "here")
+    assert Manifest.from_json(json.dumps(RAW), "here") == MANIFEST
 
 
 @pytest.mark.parametrize("value", ["1" + 3000 * "0", "1e400", "NaN", "-Infinity", 20 * "9"])
@@ -195,9 +195,7 @@ def side(port: Any, place: int, value: object) -> None:
         ("'image' is", lambda graph: side(graph.input[0], 1, 10**9)),
         (
             "image is not float32",
-            lambda graph: setattr(
-                graph.input[0].type.tensor_type, "elem_type", TensorProto.DOUBLE
-            ),
+            lambda graph: setattr(graph.input[0].type.tensor_type, "elem_type", TensorProto.DOUBLE),
         ),
     ],
 )
