@@ -34,33 +34,6 @@ SIDE = r"(height|width)(/[1-9]\d{0,3})?"
 """Of an input or output, where it is no number."""
 
 # Our own graphs take a third of what memory they may, and a tenth of the work, or less.
-FLOAT_WORK`` and
-  ``FLOAT_NODE`` say; a job that is cancelled ends after the node that is running.
-
-Not promised: that ONNX Runtime has no faults, the memory that its kernels use besides (cuDNN's
-above all), the order in which it runs nodes, and seconds: work is counted, not timed.
-"""
-
-from __future__ import annotations
-
-import dataclasses
-import math
-import re
-from typing import TYPE_CHECKING
-
-from impasto.runtime.errors import BundleError
-
-from .manifest import WEIGHTS, fix
-from .operators import Call, Shape, Value, outputs_of, stored, work
-from .scan import Contents, Node, Port
-
-if TYPE_CHECKING:
-    from .bundle import Bundle
-
-SIDE = r"(height|width)(/[1-9]\d{0,3})?"
-"""Of an input or output, where it is no number."""
-
-# Ours take, at 64x64 and above: 3.7 M work a float of the canvas ...
 FLOAT_WORK, FIXED_WORK = 1 << 23, 1 << 36
 """Multiply-adds of a call, for each float of the canvas and besides."""
 FLOAT_NODE, FIXED_NODE = 1 << 19, 1 << 33
