@@ -11,29 +11,14 @@ from pathlib import Path
 
 from impasto.runtime.errors import BundleError
 
-from . import scan as onnx_scan
-from .manifest import FILE_NAME, WEIGHTS, File, Manifest
+from .checks import check_graph, check_manifest, check_ports
+from .manifest import FILE_NAME, File, Manifest
+from .scan import Contents
 
 DEFAULT = "vgg19"
 ENVIRONMENT = "IMPASTO_MODEL"
-OPSETS = range(17, 19)
+PACKAGED = Path(str(resources.files("impasto.models")))
 MAX_MANIFEST = 1 << 20
-
-OPERATORS = frozenset(
-    word
-    for line in (
-        "Abs Add And AveragePool Cast Ceil Clip Concat Constant ConstantOfShape Conv Cos",
-        "DepthToSpace Div Einsum Equal Erf Exp Expand Flatten Floor Gather GatherElements",
-        "GatherND Gemm Greater GreaterOrEqual HardSigmoid Identity LeakyRelu Less LessOrEqual",
-        "Log MatMul Max MaxPool Min Mod Mul Neg Not Or Pad Pow Range Reciprocal ReduceL1",
-        "ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu",
-        "Reshape Resize Round ScatterElements ScatterND Shape Sigmoid Sign Sin Size Slice",
-        "Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh Tile Transpose Trilu",
-        "Unsqueeze Where",
-    )
-    for word in line.split()
-)
-"""Standard operators without control flow, functions, files or randomness."""
 
 
 class Bundle:
@@ -48,27 +33,45 @@ class Bundle:
         self.path = locate(location)
         source = self.path / FILE_NAME
         self.manifest = Manifest.from_json(_read(source, MAX_MANIFEST), str(source))
-        check_names(self.manifest, source)
-        check_values(self.manifest, source)
+        check_manifest(self.manifest, source)
         self.files = {
             name: _verified(self.path / name, expected)
             for name, expected in self.manifest.files.items()
         }
-        for name, content in self.files.items():
-            if name.endswith(".onnx"):
-                check_graph(self.path / name, content)
+        self.checked: set[tuple[str, int, int]] = set()
+        """Files and sizes that ``check_bounds`` has passed."""
+        self._contents: dict[str, Contents] = {}
+        if self.path.parent != PACKAGED:  # else it is as good as this file beside it
+            for name in self.files:
+                if name.endswith(".onnx"):
+                    self._scan(name)
 
-    def operators(self, name: str) -> Counter[str]:
+    def contents(self, file: str) -> Contents:
+        """What is in a graph.
+
+        Raises:
+            BundleError: not what a bundle's graph may have.
+        """
+        if file not in self._contents:
+            self._contents[file] = self._scan(file)
+        return self._contents[file]
+
+    def _scan(self, file: str) -> Contents:
+        path = self.path / file
+        contents = check_graph(path, self.files[file])
+        check_ports(self.manifest, file, contents, path)
+        return contents
+
+    def operators(self, file: str) -> Counter[str]:
         """The operators of a graph, with their counts."""
-        return onnx_scan.scan(self.files[name]).operators
+        return self.contents(file).operators
 
 
 def locate(location: str | os.PathLike[str] | None) -> Path:
     """The folder of a bundle."""
     wanted = os.fspath(location or os.environ.get(ENVIRONMENT) or DEFAULT)
-    packaged = Path(str(resources.files("impasto.models")))
-    if re.fullmatch(r"\w[\w-]*", wanted) and (packaged / wanted / FILE_NAME).is_file():
-        return packaged / wanted
+    if re.fullmatch(r"\w[\w-]*", wanted) and (PACKAGED / wanted / FILE_NAME).is_file():
+        return PACKAGED / wanted
     path = Path(wanted)
     if not (path / FILE_NAME).is_file():
         raise BundleError(
@@ -76,61 +79,6 @@ def locate(location: str | os.PathLike[str] | None) -> Path:
             "name a folder that `impasto export` wrote"
         )
     return path
-
-
-def check_names(manifest: Manifest, source: Path) -> None:
-    """Only plain names of the two kinds that a bundle has, and every graph among the files."""
-    for name in manifest.files:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*\.onnx", name) and name != WEIGHTS:
-            raise BundleError(f"{source}: a bundle cannot hold a file named {name!r}")
-    if not manifest.presets or not manifest.poolings or not manifest.terms:
-        raise BundleError(f"{source}: it has no preset, pooling or term: export the bundle again")
-    graphs = [manifest.loss, manifest.optimisers.adam, manifest.optimisers.lbfgs]
-    graphs += [file for pooling in manifest.poolings.values() for file in vars(pooling).values()]
-    needed = {*graphs, *manifest.winograd.values(), WEIGHTS}
-    for name in sorted(needed - set(manifest.files) | set(graphs) - set(manifest.signatures)):
-        raise BundleError(f"{source}: it does not describe {name}: export the bundle again")
-    for name in manifest.winograd:
-        if name not in graphs:
-            raise BundleError(f"{source}: {name}, which another stands for, is no graph of it")
-
-
-def check_values(manifest: Manifest, source: Path) -> None:
-    """What the types allow and the runtime cannot work with. Presets are there to be edited."""
-    levels = manifest.signatures[manifest.optimisers.lbfgs].inputs.get("preconditioner")
-    for name, preset in manifest.presets.items():
-        if levels != (len(preset.pyramid),):
-            raise BundleError(f"{source}: preset {name}: the graph takes a pyramid of {levels}")
-        counts = (len(preset.iterations), *preset.iterations, preset.size, preset.coarsest)
-        if min(counts) < 1:
-            raise BundleError(f"{source}: preset {name}: iterations and sizes must be 1 or more")
-        if min(preset.rate, preset.colour, *preset.pyramid, *preset.weights.values()) < 0:
-            raise BundleError(f"{source}: preset {name}: rate and weights must be 0 or more")
-    if min(manifest.alignment, manifest.optimisers.history_size) < 1:
-        raise BundleError(f"{source}: alignment and history_size must be 1 or more")
-    shapes = [term.shape or () for term in manifest.terms]
-    for signature in manifest.signatures.values():
-        shapes += [*signature.inputs.values(), *signature.outputs.values()]
-    for side in {side for shape in shapes for side in shape}:
-        if not re.fullmatch(r"[1-9]\d*|(height|width)(/[1-9]\d*)?", str(side)):
-            raise BundleError(f"{source}: a graph cannot have a side of {side!r}")
-
-
-def check_graph(path: Path, content: bytes) -> None:
-    """Standard operators of the right opset, and external data in the weights file alone."""
-    try:
-        found = onnx_scan.scan(content)
-    except ValueError as error:
-        raise BundleError(f"{path}: not an ONNX file: {error}") from None
-    if unknown := sorted(set(found.operators) - OPERATORS):
-        raise BundleError(f"{path}: operators that a bundle cannot have: {', '.join(unknown)}")
-    if found.others:
-        others = ", ".join(sorted(found.others))
-        raise BundleError(f"{path}: more than operators and dense tensors: {others}")
-    if set(found.opsets) != {""} or found.opsets[""] not in OPSETS:
-        raise BundleError(f"{path}: opsets {found.opsets}, but a bundle's are 17 or 18")
-    if strangers := sorted(found.locations - {WEIGHTS}):
-        raise BundleError(f"{path}: it refers to other files: {', '.join(strangers)}")
 
 
 def _verified(path: Path, expected: File) -> bytes:

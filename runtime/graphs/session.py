@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from impasto.runtime.bundle.bounds import check_bounds
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import WEIGHTS, fix, fix_side
 from impasto.runtime.errors import BundleError, DeviceError, SettingError
@@ -24,7 +25,7 @@ from impasto.runtime.errors import BundleError, DeviceError, SettingError
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-Value = Any
+OrtValue = Any
 """An onnxruntime.OrtValue: float32, on the device."""
 
 WINOGRAD_PIXELS = 10_000
@@ -93,12 +94,12 @@ class Device:
         }
         return [("CUDAExecutionProvider", options), "CPUExecutionProvider"]
 
-    def empty(self, *shape: int) -> Value:
+    def empty(self, *shape: int) -> OrtValue:
         """Memory of its own on the device, not written yet."""
         new = onnxruntime().OrtValue.ortvalue_from_shape_and_type
         return new(list(shape), np.float32, self.kind, self.index)
 
-    def upload(self, array: NDArray[np.float32]) -> Value:
+    def upload(self, array: NDArray[np.float32]) -> OrtValue:
         """The array on the device; on the CPU the value is a view of it."""
         contiguous = np.ascontiguousarray(array, np.float32)
         return onnxruntime().OrtValue.ortvalue_from_numpy(contiguous, self.kind, self.index)
@@ -139,7 +140,7 @@ def cuda_problem(device: Device, bundle: Bundle) -> str | None:
             )
         return "this build of ONNX Runtime has no CUDA: pip install 'impasto[gpu]'"
     module.preload_dlls()
-    name = bundle.manifest.optimisers.adam
+    name = bundle.manifest.optimizers.adam
     try:
         graph = Graph(bundle, name, 16, 16, device)
         shapes = bundle.manifest.signatures[name].inputs
@@ -182,12 +183,12 @@ class Graph:
 
     def run(
         self,
-        inputs: Mapping[str, Value],
+        inputs: Mapping[str, OrtValue],
         to_host: Iterable[str] = (),
-        into: Mapping[str, Value] | None = None,
+        into: Mapping[str, OrtValue] | None = None,
         release: bool = False,
         slot: int = 0,
-    ) -> dict[str, Value]:
+    ) -> dict[str, OrtValue]:
         """Outputs by name: on the device, but those in ``to_host`` on the host.
 
         Args:
@@ -236,8 +237,9 @@ def _open(
     captured: bool,
 ) -> InferenceSession:
     module = onnxruntime()
-    options = session_options(bundle, name, size, threads)
-    content = bundle.files[file_of(bundle, name, size, device)]
+    file = file_of(bundle, name, size, device)
+    check_bounds(bundle, file, *size)
+    options, content = session_options(bundle, name, size, threads), bundle.files[file]
     with _opening, _typed_errors(bundle, name, device):
         providers = device.providers(captured)
         session = module.InferenceSession(content, options, providers=providers)

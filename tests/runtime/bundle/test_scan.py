@@ -14,8 +14,8 @@ import pytest
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto, helper, numpy_helper
 
-from impasto.runtime.bundle import scan as onnx_scan
-from impasto.runtime.bundle.scan import scan
+from impasto.runtime.bundle.scan import Contents, Node, Port, Tensor, scan
+from impasto.runtime.bundle.wire import integers
 
 SHIPPED = sorted(Path(str(resources.files("impasto.models") / "vgg19")).glob("*.onnx"))
 SMALL = [path for path in SHIPPED if "winograd" not in path.name]
@@ -37,24 +37,74 @@ def outside(location: str) -> onnx.TensorProto:
     return tensor
 
 
-def parsed(content: bytes) -> onnx_scan.Contents:
+def parsed(content: bytes) -> Contents:
     """What the onnx package finds in a plain graph."""
     proto = onnx.ModelProto.FromString(content)
     nodes = [(node.domain, node.op_type) for node in proto.graph.node]
     tensors = [*proto.graph.initializer]
     tensors += [a.t for n in proto.graph.node for a in n.attribute if a.HasField("t")]
     entries = [entry for tensor in tensors for entry in tensor.external_data]
-    return onnx_scan.Contents(
+    return Contents(
         Counter(f"{domain}.{name}" if domain else name for domain, name in nodes),
         {opset.domain: opset.version for opset in proto.opset_import},
         {entry.value for entry in entries if entry.key == "location"},
+        set(),
+        [node(n) for n in proto.graph.node],
+        [tensor(t) for t in proto.graph.initializer],
+        {i.name: port(i) for i in proto.graph.input},
+        {o.name: port(o) for o in proto.graph.output},
     )
+
+
+def node(proto: onnx.NodeProto) -> Node:
+    attributes = {a.name: helper.get_attribute_value(a) for a in proto.attribute}
+    return Node(
+        proto.op_type,
+        list(proto.input),
+        list(proto.output),
+        {
+            name: tensor(value) if isinstance(value, TensorProto) else value
+            for name, value in attributes.items()
+        },
+    )
+
+
+def tensor(proto: onnx.TensorProto) -> Tensor:
+    outside = proto.data_location == TensorProto.EXTERNAL
+    numbers: list[Any] = [*proto.int32_data, *proto.int64_data]
+    return Tensor(
+        proto.name,
+        list(proto.dims),
+        proto.data_type,
+        proto.raw_data,
+        numbers,
+        len(proto.SerializeToString()),
+        {entry.key: entry.value for entry in proto.external_data} if outside else {},
+    )
+
+
+def port(proto: onnx.ValueInfoProto) -> Port:
+    kind = proto.type.tensor_type
+    return Port(kind.elem_type, tuple(d.dim_param or d.dim_value for d in kind.shape.dim))
+
+
+def same(found: Contents, expected: Contents) -> bool:
+    """Packed integers are one entry of what is found, and take fewer bytes."""
+    for contents in (found, expected):
+        tensors = [*contents.initializers]
+        for n in contents.nodes:
+            tensors += [value for value in n.attributes.values() if isinstance(value, Tensor)]
+        for one in tensors:
+            one.numbers = [number for value in one.numbers for number in integers(value)]
+            one.stored = 0
+    found.read.clear()
+    return found == expected
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_shipped_graphs_are_what_the_onnx_package_says(path: Path) -> None:
     contents = scan(path.read_bytes())
-    assert contents == parsed(path.read_bytes())
+    assert same(contents, parsed(path.read_bytes()))
     assert contents.operators.total() > 10
     assert contents.locations == ({"weights.bin"} if "-" in path.name else set())
 
@@ -68,7 +118,7 @@ def test_domains_and_external_data_of_initialisers_and_constants() -> None:
     graph.graph.initializer.append(outside("../other.bin"))
     graph.opset_import.add(domain="custom", version=3)
     contents = scan(graph.SerializeToString())
-    assert contents == parsed(graph.SerializeToString())
+    assert same(contents, parsed(graph.SerializeToString()))
     assert contents.operators == {"Relu": 1, "custom.Relu": 1, "Constant": 1}
     assert contents.locations == {"/etc/passwd", "../other.bin"}
     assert contents.opsets == {"": 18, "custom": 3}
@@ -105,6 +155,16 @@ def several_tensors() -> onnx.ModelProto:
     return model(helper.make_node("Constant", [], ["y"], values=[outside("secret.bin")]))
 
 
+def texts() -> onnx.ModelProto:
+    return model(helper.make_node("Constant", [], ["y"], value_strings=["a"]))
+
+
+def stored_texts() -> onnx.ModelProto:
+    made = model()
+    made.graph.initializer.append(helper.make_tensor("w", TensorProto.STRING, [1], [b"a"]))
+    return made
+
+
 def training() -> onnx.ModelProto:
     made = model()
     made.training_info.add()
@@ -112,7 +172,11 @@ def training() -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize(
-    "make", [subgraph, function, sparse_initialiser, sparse_constant, several_tensors, training]
+    "make",
+    [
+        *(subgraph, function, sparse_initialiser, sparse_constant, several_tensors, training),
+        *(texts, stored_texts),
+    ],
 )
 def test_what_is_not_a_plain_graph_is_said(make: Callable[[], onnx.ModelProto]) -> None:
     assert scan(make().SerializeToString()).others
@@ -125,7 +189,6 @@ def test_a_plain_graph_is_plain() -> None:
         "mode": "a",
         "axes": [1],
         "scales": [1.0],
-        "names": ["a"],
     }
     node = helper.make_node("Relu", ["x"], ["y"], name="n", doc_string="d", **attributes)
     assert scan(model(node).SerializeToString()).others == set()
@@ -174,11 +237,12 @@ def test_changed_bytes_never_hide_anything(path: Path) -> None:
             continue
         try:
             expected = parsed(bytes(changed))
-        except DecodeError:
+        except (DecodeError, ValueError):  # of an attribute's type, from the package's helpers
             continue
         assert seen.operators == expected.operators
         assert seen.opsets == expected.opsets
         assert seen.locations == expected.locations
+        assert seen.others or same(seen, expected)
         compared += 1
     assert compared > 20
 

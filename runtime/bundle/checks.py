@@ -1,0 +1,270 @@
+"""That a manifest makes sense, and that its graphs are those that it describes.
+
+The rest of the runtime relies on what is checked here: every name that is referred to is there, in
+the order in which it is used, with the shapes that follow from the terms; and numbers are small
+enough to compute with.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from impasto.runtime.errors import BundleError
+
+from .manifest import IMAGE, WEIGHTS, Manifest, Objective, Shape, Term
+from .scan import Contents, Port, scan
+from .signatures import expected_signatures
+
+OPSETS = range(17, 19)
+FLOAT32 = 1
+NAME = r"[A-Za-z0-9][\w-]*(\.\w+)*"
+"""Of a layer, a term, an objective, a pooling or a preset."""
+MOST_NODES = 20_000
+MOST_BYTES = {".onnx": 1 << 24, ".bin": 1 << 31}
+MOST_ENTRIES = 100
+"""Files, layers, terms, and what else there is several of."""
+MOST_PIXELS = 4096
+"""Of a stride, an alignment, a margin."""
+MOST_CHANNELS = 1 << 16
+MOST_FLOATS = 1 << 26
+"""Of all statistics, and of a shape that does not grow with the picture."""
+MOST_PER_PIXEL = 1e6
+MOST_SETTING = 1e9
+MOST_HISTORY = 100
+
+OPERATORS = frozenset(
+    word
+    for line in (
+        "Abs Add And AveragePool Cast Ceil Clip Concat Constant ConstantOfShape Conv Cos",
+        "DepthToSpace Div Einsum Equal Erf Exp Expand Flatten Floor Gather GatherElements",
+        "GatherND Gemm Greater GreaterOrEqual HardSigmoid Identity LeakyRelu Less LessOrEqual",
+        "Log MatMul Max MaxPool Min Mod Mul Neg Not Or Pad Pow Range Reciprocal ReduceL1",
+        "ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu",
+        "Reshape Resize Round ScatterElements ScatterND Shape Sigmoid Sign Sin Size Slice",
+        "Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh Tile Transpose Trilu",
+        "Unsqueeze Where",
+    )
+    for word in line.split()
+)
+"""Standard operators without control flow, functions, files or randomness."""
+
+
+def check_manifest(manifest: Manifest, source: Path) -> None:
+    """What the types allow and the runtime cannot work with.
+
+    Raises:
+        BundleError: the first thing that is wrong.
+    """
+    for fault in _faults(manifest):
+        raise BundleError(f"{source}: {fault}: export the bundle again")
+
+
+def check_graph(path: Path, content: bytes) -> Contents:
+    """Its contents, if they are standard operators of the right opset, and what they refer to."""
+    try:
+        found = scan(content)
+    except ValueError as error:
+        raise BundleError(f"{path}: not an ONNX file: {error}") from None
+    if unknown := sorted(set(found.operators) - OPERATORS):
+        raise BundleError(f"{path}: operators that a bundle cannot have: {', '.join(unknown)}")
+    if found.others:
+        others = ", ".join(sorted(found.others))
+        raise BundleError(f"{path}: more than operators and dense tensors: {others}")
+    if set(found.opsets) != {""} or found.opsets[""] not in OPSETS:
+        raise BundleError(f"{path}: opsets {found.opsets}, but a bundle's are 17 or 18")
+    if strangers := sorted(found.locations - {WEIGHTS}):
+        raise BundleError(f"{path}: it refers to other files: {', '.join(strangers)}")
+    if len(found.nodes) > MOST_NODES:
+        raise BundleError(f"{path}: {len(found.nodes)} operators, but at most {MOST_NODES} may be")
+    return found
+
+
+def check_ports(manifest: Manifest, file: str, contents: Contents, path: Path) -> None:
+    """That a graph takes and gives what the manifest says, in that order."""
+    names = {stand_in: name for name, stand_in in manifest.winograd.items()}
+    signature = manifest.signatures.get(names.get(file, file))
+    if signature is None:
+        return  # a file that nothing refers to is never opened
+    pairs = ((signature.inputs, contents.inputs), (signature.outputs, contents.outputs))
+    for what, (said, found) in zip(("inputs", "outputs"), pairs, strict=True):
+        if list(said.items()) != [(name, port.shape) for name, port in found.items()]:
+            raise BundleError(
+                f"{path}: its {what} are not those in the manifest ({_difference(said, found)}): "
+                "export the bundle again"
+            )
+        for name, port in found.items():
+            if port.kind != FLOAT32:
+                raise BundleError(f"{path}: {name} is not float32: export the bundle again")
+
+
+def _difference(said: Mapping[str, Shape], found: Mapping[str, Port]) -> str:
+    for name, shape in said.items():
+        if name not in found:
+            return f"{name[:60]!r} is missing"
+        if found[name].shape != shape:
+            return f"{name[:60]!r} is {str(found[name].shape)[:60]}"
+    return "more, or another order"
+
+
+def _faults(manifest: Manifest) -> Iterator[str]:
+    """What is wrong; a check may rely on those before it."""
+    yield from _files(manifest)
+    yield from _encoder(manifest)
+    for name, objective in manifest.objectives.items():
+        for fault in _objective(manifest, objective):
+            yield f"objective {name[:60]!r}: {fault}"
+    yield from _presets(manifest)
+    yield from _signatures(manifest)
+
+
+def _files(manifest: Manifest) -> Iterator[str]:
+    for name, file in manifest.files.items():
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*\.onnx", name) and name != WEIGHTS:
+            yield f"a bundle cannot hold a file named {name!r}"
+        if file.size > (most := MOST_BYTES[name[name.rindex(".") :]]):
+            yield f"{name}: {_short(file.size)} bytes are more than {most}"
+    parts: list[Collection[Any]] = [
+        manifest.presets,
+        manifest.objectives,
+        *_parts(manifest.objectives.values()),
+    ]
+    if not all(parts):
+        yield "it has no preset, objective, pooling or term"
+    parts += [manifest.files, manifest.encoder.layers]
+    if max(map(len, parts)) > MOST_ENTRIES:
+        yield f"of something it has more than {MOST_ENTRIES}"
+    graphs = set(manifest.graph_names())
+    if len(names := [*manifest.graph_names(), *manifest.winograd.values()]) > len(set(names)):
+        yield "one file is several of its graphs"
+    needed = {*names, WEIGHTS}
+    for name in sorted(needed - set(manifest.files) | graphs - set(manifest.signatures)):
+        yield f"it does not describe {name[:60]}"
+    for name in manifest.winograd:
+        if name not in graphs:
+            yield f"{name[:60]}, which another stands for, is no graph of it"
+    names = [*manifest.presets, *manifest.objectives, *manifest.encoder.layers]
+    names += [name for o in manifest.objectives.values() for name in o.poolings]
+    for name in names:
+        if not re.fullmatch(NAME, name) or len(name) > 100:
+            yield f"nothing can be named {name[:60]!r}"
+
+
+def _parts(objectives: Iterable[Objective]) -> Iterator[Collection[Any]]:
+    for objective in objectives:
+        yield objective.terms
+        yield objective.poolings
+
+
+def _encoder(manifest: Manifest) -> Iterator[str]:
+    canvas, encoder = manifest.canvas, manifest.encoder
+    if not 1 <= canvas.channels <= MOST_CHANNELS or not canvas.low < canvas.high:
+        yield "canvas: it has no channels, or no range"
+    if not all(1 <= side <= MOST_PIXELS for side in encoder.alignment):
+        yield f"alignment: {_short(encoder.alignment)} must be 1 to {MOST_PIXELS}"
+    for name, layer in encoder.layers.items():
+        if not 1 <= layer.channels <= MOST_CHANNELS:
+            yield f"layer {name}: {_short(layer.channels)} must be 1 to {MOST_CHANNELS} channels"
+        for stride, unit in zip(layer.stride, encoder.alignment, strict=True):
+            if stride < 1 or unit % stride:
+                yield f"layer {name}: the stride {_short(stride)} does not divide the alignment"
+    if not 1 <= manifest.optimizers.history_size <= MOST_HISTORY:
+        size = _short(manifest.optimizers.history_size)
+        yield f"history_size: {size} must be 1 to {MOST_HISTORY}"
+
+
+def _objective(manifest: Manifest, objective: Objective) -> Iterator[str]:
+    for margin, unit in zip(objective.margin, manifest.encoder.alignment, strict=True):
+        if not 0 <= margin <= MOST_PIXELS or margin % unit:
+            yield f"margin: {_short(margin)} must be a multiple of the alignment, to {MOST_PIXELS}"
+    for term in objective.terms:
+        if not re.fullmatch(NAME, term.name) or term.layer not in (*manifest.encoder.layers, IMAGE):
+            yield f"term {term.name[:60]!r}: no such name, or no such layer"
+        for fault in _term(manifest, term):
+            yield f"term {term.name[:60]}: {fault}"
+    if sum(math.prod(term.sums) for term in objective.terms) > MOST_FLOATS:
+        yield f"its statistics have more than {MOST_FLOATS} numbers"
+    names = [value.name for term in objective.terms for value in term.inputs]
+    names += [term.name for term in objective.terms]
+    if len(set(names)) < len(names):
+        yield "two terms or two inputs have one name"
+
+
+def _term(manifest: Manifest, term: Term) -> Iterator[str]:
+    if min(term.sums, default=1) < 1 or math.prod(map(float, term.sums)) > MOST_FLOATS:
+        yield f"its statistics have the shape {_short(term.sums)}"
+    layer = manifest.layer(term.layer)
+    sides = tuple(
+        axis if stride == 1 else f"{axis}/{stride}"
+        for axis, stride in zip(("height", "width"), layer.stride, strict=True)
+    )
+    for value in term.inputs:
+        channels = value.shape[1] if len(value.shape) == 4 else 0
+        if value.source in ("content", "style_map"):
+            channels = layer.channels
+        elif value.source == "region":
+            channels = 1
+        good = isinstance(channels, int) and 1 <= channels <= MOST_CHANNELS
+        if value.source == "style" and value.shape == term.sums:
+            continue
+        if value.source == "style" or not good or value.shape != (1, channels, *sides):
+            yield f"its input {value.name[:60]!r} cannot have the shape {_short(value.shape)}"
+
+
+def _presets(manifest: Manifest) -> Iterator[str]:
+    for name, preset in manifest.presets.items():
+        settings = preset.settings
+        objective = manifest.objectives.get(_text(settings, "objective", manifest.objectives))
+        if objective is None:
+            yield f"preset {name}: there is no objective {_short(settings['objective'])}"
+        elif _text(settings, "pooling", objective.poolings) not in objective.poolings:
+            yield f"preset {name}: its objective has no pooling {_short(settings['pooling'])}"
+        levels = manifest.signatures[manifest.optimizers.lbfgs].inputs.get("preconditioner", ())
+        pyramid = settings.get("preconditioner_pyramid")
+        if pyramid is not None and not (isinstance(pyramid, list) and (len(pyramid),) == levels):
+            yield f"preset {name}: preconditioner_pyramid: the graph takes {_short(levels)} numbers"
+        for key, value in settings.items():
+            numbers = list(value.values()) if isinstance(value, dict) else value
+            numbers = numbers if isinstance(numbers, list) else [numbers]
+            if len(numbers) > MOST_ENTRIES or any(
+                isinstance(number, int | float) and abs(number) > MOST_SETTING for number in numbers
+            ):
+                yield f"preset {name}: {key[:60]}: {_short(value)} is too large"
+
+
+def _text(settings: Mapping[str, Any], key: str, default: Iterable[str]) -> str:
+    """A setting; where it is left out, the first."""
+    return str(settings.get(key, next(iter(default))))
+
+
+def _signatures(manifest: Manifest) -> Iterator[str]:
+    step = next(iter(next(iter(manifest.objectives.values())).poolings.values())).step
+    image = manifest.signatures[step].inputs.get("image", ())
+    height = image[2] if len(image) == 4 else 0
+    if height != "height" and not (isinstance(height, int) and 1 <= height <= MOST_PIXELS):
+        yield f"{step}: its image has the shape {_short(image)}"
+    image = (1, manifest.canvas.channels, height, "width")
+    for file, (inputs, outputs) in expected_signatures(manifest, image).items():
+        signature = manifest.signatures[file]
+        for what, wanted, found in (
+            ("inputs", inputs, signature.inputs),
+            ("outputs", outputs, signature.outputs),
+        ):
+            if list(found.items()) != wanted:
+                yield f"{file}: {_unlike(what, dict(wanted), found)}"
+        if not 0 <= signature.floats_per_pixel <= MOST_PER_PIXEL:
+            yield f"{file}: floats_per_pixel must be 0 to {MOST_PER_PIXEL:.0f}"
+
+
+def _unlike(what: str, wanted: Mapping[str, Shape], found: Mapping[str, Shape]) -> str:
+    for name, shape in wanted.items():
+        if found.get(name) != shape:
+            return f"of its {what}, {name[:60]!r} must be {_short(shape)}"
+    return f"its {what} must be {', '.join(wanted)[:200]}, in that order"
+
+
+def _short(value: object) -> str:
+    return str(value)[:60]
