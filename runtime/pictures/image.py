@@ -18,7 +18,7 @@ from PIL import Image
 
 from impasto.runtime.errors import ImageError
 
-from .decode import FORMATS, decode, open_header
+from .decode import FORMATS, open_header, stored
 from .encode import check_output, write_image
 
 if TYPE_CHECKING:
@@ -64,16 +64,16 @@ def read_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.fl
         return _from_array(source, max_pixels)
     if isinstance(source, Image.Image):
         with _readable("the image"):
-            return _from_pillow(source, "the image", max_pixels)
+            return _from_pillow(source, "the image", max_pixels, None)
     if not isinstance(source, str | os.PathLike):
         kind = type(source).__name__
         raise ImageError(f"cannot read a {kind}; give a path, a Pillow image or a NumPy array")
     name = str(source)
     with _open_file(name) as file, _readable(name):
-        image = open_header(file)
+        image = open_header(file, name)
         if image is None:
             raise ImageError(f"{name} is not a picture; give one of {', '.join(FORMATS)}")
-        picture = _from_pillow(image, name, max_pixels)
+        picture = _from_pillow(image, name, max_pixels, file)
         with suppress(Exception):  # Pillow looks for a second frame, and that may be damaged
             if getattr(image, "is_animated", False):
                 _log.info("%s has several frames or pages; the first one is used", name)
@@ -133,9 +133,13 @@ def _from_array(array: NDArray[Any], max_pixels: int) -> NDArray[np.float32]:
     return unit if unit.ndim == 3 else np.repeat(unit[:, :, None], 3, axis=2)
 
 
-def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> NDArray[np.float32]:
-    _check_size(name, image.height, image.width, max_pixels)
-    return decode(image, name)
+def _from_pillow(
+    image: Image.Image, name: str, max_pixels: int, file: IO[bytes] | None
+) -> NDArray[np.float32]:
+    picture = stored(image, name, file)
+    _check_size(name, picture.height, picture.width, max_pixels)
+    picture.load()
+    return picture.whole()
 
 
 def _check_size(name: str, height: int, width: int, max_pixels: int) -> None:

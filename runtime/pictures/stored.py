@@ -1,0 +1,154 @@
+"""A picture as its file stores it, decoded once and made colour a few rows at a time."""
+
+from __future__ import annotations
+
+import math
+import threading
+import warnings
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import TiffImageFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    T = TypeVar("T")
+
+_warning_filters = threading.Lock()
+
+
+class Stored:
+    """``height`` and ``width`` are those of the stored rows; ``orientation`` is EXIF's, 1 to 8.
+
+    Everything here raises ImageError, with ``name`` in it, or whatever Pillow raises.
+    """
+
+    def __init__(self, image: Image.Image, name: str) -> None:
+        self.image, self.name = image, name
+        self.width, self.height = image.size
+        self.orientation = _orientation(image)
+        self.raw_mode, self.raw_white = raw_mode(image)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the upright picture."""
+        turned = self.orientation > 4
+        return (self.width, self.height) if turned else (self.height, self.width)
+
+    @property
+    def profile(self) -> bytes | None:
+        """The colour profile in the file."""
+        return self.image.info.get("icc_profile") or None
+
+    def load(self) -> None:
+        """Decode."""
+        load(self.image)
+        self.prepare()
+
+    def rows(self, top: int, bottom: int) -> NDArray[np.float32]:
+        """Make (bottom - top, width, 3) float32 RGB in [0, 1], on white, of the stored rows."""
+        colour, alpha = self.layers((0, top, self.width, bottom))
+        if colour.shape[2] == 1:
+            colour = np.repeat(colour, 3, axis=2)
+        if alpha is not None:
+            colour *= alpha
+            colour += 1 - alpha
+        return colour
+
+    def whole(self) -> NDArray[np.float32]:
+        """Make all of it, (height, width, 3), upright."""
+        picture = np.empty((*self.size, 3), np.float32)
+        turned(picture, self.orientation)[:] = self.rows(0, self.height)
+        return picture
+
+    def prepare(self) -> None:
+        """What is to be done once between decoding and ``layers``."""
+        raise NotImplementedError
+
+    def layers(
+        self, box: tuple[int, int, int, int]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Colour, (rows, width, 1 or 3), fresh, and opacity, (rows, width, 1), both in [0, 1]."""
+        raise NotImplementedError
+
+    def key(self, white: int) -> tuple[int, ...] | None:
+        """The colour that is transparent, its samples from 0 to 255, or more if ``white`` is."""
+        key = self.image.info.get("transparency")
+        values = key if isinstance(key, tuple) else (key,)
+        if not all(isinstance(value, int) for value in values):
+            return None
+        factor = 255 // white if white < 255 else 1  # Pillow spreads samples of 2 and 4 bits
+        return tuple((value & white) * factor for value in values)
+
+
+def load(image: Image.Image) -> None:
+    """Decode ``image``; its size was judged before, so Pillow need not warn of it again, for TIFF.
+
+    Warning filters belong to the whole process: they are touched for huge pictures only, one at a
+    time.
+    """
+    if image.width * image.height <= (Image.MAX_IMAGE_PIXELS or math.inf):
+        image.load()
+        return
+    with _warning_filters, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        image.load()
+
+
+def raw_mode(image: Image.Image) -> tuple[str, int | None]:
+    """How an image that is not loaded has its samples in its file, as Pillow names it.
+
+    The number is what white is, in a PPM that says so.
+    """
+    tiles: list[Any] = getattr(image, "tile", [])
+    arguments = tiles[0].args if tiles else ""
+    if not isinstance(arguments, tuple):
+        return str(arguments or ""), None
+    white = arguments[1] if tiles[0].codec_name == "ppm" else None
+    return str(arguments[0] if arguments else ""), white
+
+
+def turned(upright: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
+    """View ``upright`` with the rows and columns that a file of this orientation stores."""
+    view = upright.swapaxes(0, 1) if orientation > 4 else upright
+    rows = -1 if orientation in {3, 4, 6, 7} else 1
+    columns = -1 if orientation in {2, 3, 7, 8} else 1
+    return view[::rows, ::columns]
+
+
+def unit(samples: NDArray[Any], white: int) -> NDArray[np.float32]:
+    """(rows, width, channels) float32 from samples whose white is given."""
+    found: NDArray[np.float32] = np.divide(samples, np.float32(white), dtype=np.float32)
+    return found if found.ndim == 3 else found[:, :, None]
+
+
+def opaque(samples: NDArray[Any], key: tuple[int, ...]) -> NDArray[np.float32]:
+    """(rows, width, 1): 0 where the samples are the transparent colour, else 1."""
+    if samples.ndim == 2:
+        samples = samples[:, :, None]
+    found: NDArray[np.bool_] = (samples != np.array(key)).any(axis=2, keepdims=True)
+    return found.astype(np.float32)
+
+
+def unless_broken(read: Callable[[], T], default: T) -> T:
+    """``read()``, or ``default``: damaged metadata does not make a picture unreadable."""
+    try:
+        return read()
+    except Exception:  # what a parser of hostile bytes raises cannot be listed
+        return default
+
+
+def _orientation(image: Image.Image) -> int:
+    """What EXIF says, or 1. Pillow itself turns a TIFF when it decodes it.
+
+    A PNG's own ``getexif`` would decode it first.
+    """
+    if isinstance(image, TiffImageFile):
+        return 1
+    found = unless_broken(lambda: Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1), 1)
+    return found if found in range(1, 9) else 1
