@@ -14,7 +14,7 @@ from .errors import SettingError
 from .estimate import Estimate, estimate
 from .graphs.session import Device, Graphs, choose_device
 from .machine.memory import budget
-from .pictures.image import MAX_PIXELS, MIN_SIDE, Picture, Source, read_image
+from .pictures.image import MAX_PIXELS, MIN_SIDE, Picture, Source, read_picture
 from .plan import Plan, make_stages
 from .run import Result, Run, Step
 
@@ -133,7 +133,7 @@ class Engine:
             raise SettingError(f"seed must be 0 or more, not {seed}")
 
         def read(source: Source) -> Picture:
-            return read_image(source, max_pixels=max_pixels)
+            return read_picture(source, max_pixels=max_pixels)
 
         painted = None if content is None else read(content)
         paintings = [read(item) for item in styles]

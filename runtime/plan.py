@@ -12,7 +12,7 @@ from .errors import SettingError
 from .machine.memory import allowance, show
 from .machine.scratch import check_room
 from .objective.tiles import cut, tile_shape
-from .pictures.image import Picture, padded_size, scaled_size
+from .pictures.image import Picture, least_long_side, padded_size, scaled_size
 
 Size = tuple[int, int]
 """(height, width)."""
@@ -85,7 +85,7 @@ def make_stages(
         SettingError: a scale needs more memory, however it is done, or its files more room.
     """
     sides = [size]
-    while sides[-1] // 2 >= preset.coarsest:
+    while sides[-1] // 2 >= max(preset.coarsest, least_long_side(*source)):
         sides.append(sides[-1] // 2)
     stages = []
     scales = list(enumerate(reversed(sides)))
@@ -125,7 +125,7 @@ def _ways(
     graphs = manifest.poolings[preset.pooling]
     whole = ARENA * _live(manifest, graphs.step)
     tile = TILE_ARENA * max(_live(manifest, name) for name in (graphs.pullback, graphs.statistics))
-    padded = padded_size(*size, manifest.alignment)
+    padded = padded_size(*size, (manifest.alignment,) * 2)
     pixels = math.prod(padded)
     blank = Stage(size, iterations, "adam", 0, None, 0, 0, pixels)
 

@@ -12,7 +12,7 @@ from .errors import DivergenceError
 from .graphs.session import Graphs
 from .objective.objective import Objective, Point, Slot, Targets, make_objective
 from .optimizers import make_optimiser
-from .pictures.image import Picture, from_tensor, padded_size, resize, to_tensor
+from .pictures.image import Picture, area_size, from_tensor, padded_size, resize, to_tensor
 from .plan import Plan, Stage
 
 RETRIES = 8
@@ -28,8 +28,8 @@ class Scale:
 
     def __init__(self, graphs: Graphs, plan: Plan, stage: Stage) -> None:
         self._graphs, self._plan, self._stage, self._size = graphs, plan, stage, stage.size
-        self._multiple = multiple = graphs.bundle.manifest.alignment
-        padded = padded_size(*stage.size, multiple)
+        self._alignment = (graphs.bundle.manifest.alignment,) * 2
+        padded = padded_size(*stage.size, self._alignment)
         self._objective = self._of_size(*padded)
         self._objective.aim(self._targets(), plan.weights)
         self._optimiser = make_optimiser(graphs, plan.preset, stage, *padded)
@@ -103,11 +103,9 @@ class Scale:
         return make_objective(self._graphs, pooling, (height, width), tile)
 
     def _tensor(self, picture: Picture) -> NDArray[np.float32]:
-        return to_tensor(picture, self._multiple)
+        return to_tensor(picture, self._alignment)
 
 
 def _same_area(picture: Picture, size: tuple[int, int]) -> Picture:
     """A style in its own proportions with as many pixels as a size has."""
-    height, width = picture.shape[:2]
-    factor = math.sqrt(size[0] * size[1] / (height * width))
-    return resize(picture, max(16, round(height * factor)), max(16, round(width * factor)))
+    return resize(picture, *area_size(picture.shape[0], picture.shape[1], math.prod(size)))

@@ -16,7 +16,8 @@ from PIL.TiffImagePlugin import TiffImageFile
 from impasto.runtime.errors import ImageError
 
 from .profiles import by_lcms, by_numbers
-from .stored import Stored, load, opaque, raw_mode, unit, unless_broken
+from .shapes import BAND
+from .stored import Stored, decoding, load, opaque, raw_mode, unit, unless_broken
 from .tiff import BITS, INVERTED, PHOTOMETRIC
 
 if TYPE_CHECKING:
@@ -68,6 +69,11 @@ class Deep(Stored):
         elif self.raw_white:
             _decode_as(image, raw)
         self._key = self.key(65535)
+
+    @property
+    def decoding(self) -> int:
+        """As in ``Stored``."""
+        return super().decoding + (decoding(self.other) if self.other is not None else 0)
 
     def load(self) -> None:
         """As in ``Stored``."""
@@ -127,8 +133,13 @@ class Deep(Stored):
         return unit(np.asarray(self._lcms(image)), 255)
 
     def _check_range(self) -> None:
-        samples = self._samples((0, 0, self.width, self.height))
-        low, high = samples.min(), samples.max()
+        lows, highs = [], []
+        step = max(1, BAND // 8 // self.width)
+        for top in range(0, self.height, step):
+            samples = self._samples((0, top, self.width, min(top + step, self.height)))
+            lows.append(samples.min())
+            highs.append(samples.max())
+        low, high = np.min(lows), np.max(highs)
         if not 0 <= low <= high <= self._white:  # false for NaN too
             raise ImageError(
                 f"{self.name} has samples from {low:g} to {high:g} where 0 to {self._white} is "

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import struct
 import threading
 import warnings
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
+
+from .tiff import BITS, COPIED, PLANAR, ROWS, TILE_WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +49,11 @@ class Stored:
         """The colour profile in the file."""
         return self.image.info.get("icc_profile") or None
 
+    @property
+    def decoding(self) -> int:
+        """Bytes that ``load`` takes at its peak, as measured: what is kept, and the decoder's."""
+        return decoding(self.image)
+
     def load(self) -> None:
         """Decode."""
         load(self.image)
@@ -59,12 +68,6 @@ class Stored:
             colour *= alpha
             colour += 1 - alpha
         return colour
-
-    def whole(self) -> NDArray[np.float32]:
-        """Make all of it, (height, width, 3), upright."""
-        picture = np.empty((*self.size, 3), np.float32)
-        turned(picture, self.orientation)[:] = self.rows(0, self.height)
-        return picture
 
     def prepare(self) -> None:
         """What is to be done once between decoding and ``layers``."""
@@ -98,6 +101,53 @@ def load(image: Image.Image) -> None:
     with _warning_filters, warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         image.load()
+
+
+def decoding(image: Image.Image) -> int:
+    """Bytes that loading ``image`` takes at its peak, or a little less; 0 if it is loaded.
+
+    Beside its own pixels there are WebP's three canvases, a progressive JPEG's coefficients, the
+    strip and the file itself where libtiff works, and the copy that is a TIFF turned upright.
+    """
+    tiles: list[Any] = getattr(image, "tile", [])
+    pixels, bands = image.width * image.height, len(image.getbands())
+    kept = {"1": 1, "L": 1, "P": 1}.get(image.mode, 2 if image.mode.startswith("I;16") else 4)
+    if image.format == "WEBP":  # it has tiles only while it is loaded
+        return pixels * (kept + 12) + _file_size(image)
+    if not tiles:
+        return 0
+    if isinstance(image, TiffImageFile):
+        return pixels * kept + _by_tiff(image, pixels, kept, tiles[0].codec_name)
+    extra = 0
+    if image.info.get("progressive") or tiles[0].codec_name == "ppm_plain":
+        extra = 2 * bands
+    elif tiles[0].codec_name == "bmp_rle":
+        extra = 2
+    return pixels * (kept + extra)
+
+
+def _by_tiff(image: TiffImageFile, pixels: int, kept: int, codec: str) -> int:
+    tags = image.tag_v2
+    needed = int(image.info.get(COPIED, 0))
+    if tags.get(ExifTags.Base.Orientation, 1) != 1:
+        needed += pixels * kept
+    if codec == "libtiff":
+        bits = sum(tags.get(BITS, (1,)))
+        rows = 0 if TILE_WIDTH in tags else min(tags.get(ROWS, image.height), image.height)
+        needed += _file_size(image) + rows * image.width * bits // 8
+    elif tags.get(PLANAR) == 2:
+        needed += 2 * pixels
+    return needed
+
+
+def _file_size(image: Image.Image) -> int:
+    file = getattr(image, "fp", None)
+    if file is None:
+        return 0
+    place = file.tell()
+    size = int(file.seek(0, 2))
+    file.seek(place)
+    return size
 
 
 def raw_mode(image: Image.Image) -> tuple[str, int | None]:
@@ -146,9 +196,24 @@ def unless_broken(read: Callable[[], T], default: T) -> T:
 def _orientation(image: Image.Image) -> int:
     """What EXIF says, or 1. Pillow itself turns a TIFF when it decodes it.
 
-    A PNG's own ``getexif`` would decode it first.
+    A PNG's own ``getexif`` would decode it first, for EXIF data that come after the pixels.
     """
     if isinstance(image, TiffImageFile):
         return 1
-    found = unless_broken(lambda: Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1), 1)
-    return found if found in range(1, 9) else 1
+    exif = unless_broken(lambda: Image.Image.getexif(image), Image.Exif())
+    if isinstance(image, PngImageFile) and image.tile and not exif:
+        unless_broken(lambda: exif.load(_late_exif(image)), None)
+    found = unless_broken(lambda: int(exif.get(ExifTags.Base.Orientation) or 1), 1)
+    return found if 1 <= found <= 8 else 1
+
+
+def _late_exif(image: PngImageFile) -> bytes:
+    """Walk through the chunks to the one that has them; struct.error if none does."""
+    file, place = image.fp, 8
+    assert file is not None
+    while True:
+        file.seek(place)
+        size, kind = struct.unpack(">I4s", file.read(8))
+        if kind == b"eXIf":
+            return b"Exif\0\0" + file.read(size)
+        place += 12 + size

@@ -25,7 +25,7 @@ COPIED = "impasto: bytes of the copy"
 """In ``info``: how large a copy of the file is held."""
 
 SUBFILE, OLD_SUBFILE, BITS, PHOTOMETRIC = 254, 255, 258, 262
-ROWS, PLANAR, COLORS, SUBIFDS, FORMAT = 278, 284, 320, 330, 339
+ROWS, PLANAR, COLORS, TILE_WIDTH, SUBIFDS, FORMAT = 278, 284, 320, 322, 330, 339
 _ASIDE = 1 | 4 | 8 | 16  # a reduced image, a mask, a depth map, an enhanced image
 _RAW = {32803, 34892}  # a sensor's mosaic, and linear light in the camera's own colours
 _MOST = 100  # directories that are looked at

@@ -17,7 +17,7 @@ import tifffile
 from PIL import Image, ImageCms
 
 from impasto.runtime.errors import ImageError
-from impasto.runtime.pictures.image import read_image
+from impasto.runtime.pictures.image import read_picture
 
 RNG = np.random.default_rng(23)
 DEEP = RNG.integers(0, 65536, (19, 29, 4), dtype=np.uint16)
@@ -39,7 +39,7 @@ def on_white(samples: np.ndarray, white: int = 65535) -> np.ndarray:
 def assert_reads(path: Path, expected: np.ndarray, atol: float = 1e-6) -> None:
     if expected.ndim == 2:
         expected = np.stack([expected] * 3, axis=2)
-    np.testing.assert_allclose(read_image(path), expected, rtol=0, atol=atol)
+    np.testing.assert_allclose(read_picture(path), expected, rtol=0, atol=atol)
 
 
 # PNG
@@ -165,7 +165,7 @@ def test_a_ramp_keeps_its_levels(tmp_path: Path, channels: int, profiled: bool) 
         samples[:, :, 3] = 65535
     profile = gray_profile(2.2) if channels == 1 else srgb()
     path = written(tmp_path, png(samples, 16, *([iccp(profile)] if profiled else [])))
-    picture = read_image(path)
+    picture = read_picture(path)
     assert len(np.unique(picture[0, :, 1])) == 128
     assert (np.diff(picture[0, :, 1]) > 0).all()
     np.testing.assert_allclose(picture, RAMP, atol=0.004 if profiled else 1e-5)
@@ -174,9 +174,9 @@ def test_a_ramp_keeps_its_levels(tmp_path: Path, channels: int, profiled: bool) 
 def test_a_pillow_image_that_is_not_loaded_has_all_bits_too(tmp_path: Path) -> None:
     path = written(tmp_path, png(DEEP, 16))
     with Image.open(path) as image:
-        np.testing.assert_allclose(read_image(image), on_white(DEEP), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(read_picture(image), on_white(DEEP), rtol=0, atol=1e-6)
         np.testing.assert_array_equal(np.asarray(image), DEEP >> 8)  # and may be used further
-        np.testing.assert_allclose(read_image(image), on_white(DEEP), rtol=0, atol=1 / 128)
+        np.testing.assert_allclose(read_picture(image), on_white(DEEP), rtol=0, atol=1 / 128)
 
 
 # Profiles of pictures with 16 bits, against LittleCMS on what 8 bits can say
@@ -264,8 +264,10 @@ def test_an_rgb_profile_is_computed_with_all_bits(tmp_path: Path, curve: str) ->
     matrix = np.linalg.solve(np.array(STANDARD).T, np.array(ADOBE).T)
     expected = encoded(linear(curve, samples / 65535) @ matrix.T)
     assert_reads(written(tmp_path, png(samples, 16, profile)), expected, 4e-4)
-    exact = read_image(written(tmp_path, png(BYTES[:, :, :3].astype(np.uint16) * 257, 16, profile)))
-    roughly = read_image(written(tmp_path, png(BYTES[:, :, :3], 8, profile)))
+    exact = read_picture(
+        written(tmp_path, png(BYTES[:, :, :3].astype(np.uint16) * 257, 16, profile))
+    )
+    roughly = read_picture(written(tmp_path, png(BYTES[:, :, :3], 8, profile)))
     lifted = CURVES[curve][1](np.zeros(1)) > 0  # then lcms interpolates in a coarse table
     assert np.abs(exact - roughly).max() < (0.06 if lifted else 1.01 / 255)
     assert np.abs(exact - roughly).mean() < 0.5 / 255
@@ -278,8 +280,8 @@ def test_a_profile_of_tables_is_applied_with_8_bits(tmp_path: Path) -> None:
     path = written(tmp_path, png(DEEP[:, :, :3], 16, iccp(profile)))
     eight = np.rint(DEEP[:, :, :3] / 257).astype(np.uint8)
     plain = written(tmp_path, png(eight, 8, iccp(profile)), "b.png")
-    assert np.abs(read_image(plain) - on_white(eight, 255)).max() > 0.2
-    assert_reads(path, read_image(plain), 1e-6)
+    assert np.abs(read_picture(plain) - on_white(eight, 255)).max() > 0.2
+    assert_reads(path, read_picture(plain), 1e-6)
 
 
 def lut_profile(corners: np.ndarray) -> bytes:
@@ -329,7 +331,7 @@ def test_white_is_zero_in_a_big_tiff_and_in_a_pillow_image(tmp_path: Path) -> No
         with Image.open(path) as image:
             if load:
                 image.load()
-            np.testing.assert_allclose(read_image(image)[:, :, 0], 1 - samples / 65535, atol=1e-6)
+            np.testing.assert_allclose(read_picture(image)[:, :, 0], 1 - samples / 65535, atol=1e-6)
 
 
 @pytest.mark.parametrize("byteorder", ["<", ">"])
@@ -370,14 +372,14 @@ def test_channels_that_are_apart(tmp_path: Path, compression: str | None) -> Non
     assert_reads(path, on_white(BYTES[:, :, :3], 255))
     path = tiff(tmp_path, DEEP[:, :, :3].transpose(2, 0, 1), **apart)
     with pytest.raises(ImageError, match=r"a.tif keeps its channels apart, with 16 bits .*; save"):
-        read_image(path)
+        read_picture(path)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int16])
 def test_signed_samples(tmp_path: Path, dtype: Any) -> None:
     path = tiff(tmp_path, DEEP[:, :, 0].astype(dtype), photometric="minisblack")
     with pytest.raises(ImageError, match=r"^\S+a.tif has signed samples; save it with unsigned"):
-        read_image(path)
+        read_picture(path)
 
 
 def plain_tiff(
@@ -433,7 +435,7 @@ def test_a_tiff_that_begins_with_a_thumbnail(
         file.write(PICTURE, subfiletype=0, **options)
     if bigtiff and byteorder == ">":
         with pytest.raises(ImageError, match="of a kind that cannot be read"):  # Pillow cannot
-            read_image(path)
+            read_picture(path)
         return
     assert_reads(path, PICTURE / 255)
 
@@ -456,7 +458,7 @@ def test_raw_data_of_a_camera(tmp_path: Path, photometric: str) -> None:
         raw = DEEP[:, :, 0] if photometric == "cfa" else DEEP[:, :, :3]
         file.write(raw, subfiletype=0, photometric=photometric, metadata=None)
     with pytest.raises(ImageError, match=r"a.dng holds a camera's raw data; develop it and save"):
-        read_image(tmp_path / "a.dng")
+        read_picture(tmp_path / "a.dng")
 
 
 def test_directories_in_a_circle(tmp_path: Path) -> None:
