@@ -84,9 +84,9 @@ def test_the_losses_are_those_of_pytorch(
 
 def test_steps_count_up(tmp_path: Path, photo: Callable[..., Picture]) -> None:
     engine = with_preset(tmp_path / "bundle", coarsest=20, iterations=[2, 3])
-    run = engine.start(photo("chelsea", 60, 90), photo("coffee", 50, 40), size=90)
+    run = engine.start(photo("chelsea", 64, 96), photo("coffee", 50, 40), size=96)
     sizes = [stage.size for stage in run.plan.stages]
-    assert sizes == [(16, 22), (30, 45), (60, 90)]
+    assert sizes == [(16, 24), (32, 48), (64, 96)]
     steps = list(run)
     assert [(s.scale, s.iteration, s.iterations) for s in steps] == [
         *((1, i, 2) for i in (1, 2)),
