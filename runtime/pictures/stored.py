@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import struct
 import threading
 import warnings
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _warning_filters = threading.Lock()
+if hasattr(os, "register_at_fork"):  # another thread may have it, and is not in the child
+    os.register_at_fork(
+        before=_warning_filters.acquire,
+        after_in_parent=_warning_filters.release,
+        after_in_child=_warning_filters.release,
+    )
 
 
 class Stored:
