@@ -7,18 +7,13 @@ each call has its own.
 
 from __future__ import annotations
 
-import math
-import threading
-import warnings
-from io import BytesIO
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import (  # importing a plugin registers its format
     BmpImagePlugin,
     GifImagePlugin,
     Image,
-    ImageCms,
     JpegImagePlugin,
     PngImagePlugin,
     PpmImagePlugin,
@@ -26,15 +21,16 @@ from PIL import (  # importing a plugin registers its format
     WebPImagePlugin,
 )
 
-from impasto.runtime.errors import ImageError
+from .deep import DEEP, Deep, is_colour, is_deep
+from .profiles import by_lcms, by_numbers
+from .stored import Stored, opaque, raw_mode, unit, unless_broken
+from .tiff import open_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import IO
 
     from numpy.typing import NDArray
-
-    T = TypeVar("T")
 
 FORMATS = tuple(
     plugin.format
@@ -49,130 +45,88 @@ FORMATS = tuple(
     )
 )
 
-_warning_filters = threading.Lock()
-
-_ORIENTATION = 0x0112  # the EXIF tag
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _GRAY = {"1", "L", "LA"}
-_DEEP = {"I;16", "I;16B", "I;16L", "I;16N", "I", "F"}  # single channel, more than 8 bits
-_MANAGED = {"L", "RGB", "CMYK", "I;16", "I;16B"}  # Pillow hands other modes to lcms as 8-bit gray
+_MANAGED = {"L", "RGB", "CMYK"}  # Pillow hands other modes to lcms as 8-bit gray
 
 
-def open_header(file: IO[bytes]) -> Image.Image | None:
+def open_header(file: IO[bytes], name: str) -> Image.Image | None:
     """Read ``file`` up to its pixels; None if it is in none of ``FORMATS``."""
+    file.seek(0)
     prefix = file.read(16)
-    for name in FORMATS:
-        opener, accepts = Image.OPEN[name]
+    for kind in FORMATS:
+        opener, accepts = Image.OPEN[kind]
         verdict = accepts(prefix) if accepts else False
         if verdict and not isinstance(verdict, str):  # a string says: not in this build of Pillow
+            if kind == "TIFF":
+                return open_tiff(file, name)
             file.seek(0)
             return opener(file, "")  # without a name Pillow does not map the file into memory
     return None
 
 
-def decode(image: Image.Image, name: str) -> NDArray[np.float32]:
-    """Decode the current frame of ``image`` to (height, width, 3) float32 RGB in [0, 1].
-
-    Raises ImageError, with ``name`` in it, for samples out of range, and whatever Pillow raises.
-    """
-    _load(image)
-    image = _upright(image)
-    if image.mode in {"La", "RGBa"}:  # premultiplied
-        image = image.convert(image.mode.upper())
-    picture = _unit_rgb(_srgb(_opaque(image)), name)
-    if image.has_transparency_data:
-        alpha = _alpha(image)[:, :, None]
-        picture *= alpha
-        picture += 1 - alpha
-    return picture
+def stored(image: Image.Image, name: str, file: IO[bytes] | None = None) -> Stored:
+    """The picture in ``image``, which ``open_header`` made of ``file``, or which somebody gave."""
+    if file is None and is_deep(image) and raw_mode(image)[0] and image.tell() == 0:
+        file = getattr(image, "fp", None)  # it is not loaded yet: another is, for it
+        image = (file and open_header(file, name)) or image
+    if image.mode in DEEP or (file and is_deep(image)):
+        other = open_header(file, name) if file and is_colour(image) else None
+        return Deep(image, name, other)
+    return Plain(image, name)
 
 
-def _load(image: Image.Image) -> None:
-    """Decode ``image``; its size was judged before, so Pillow need not warn of it again, for TIFF.
+class Plain(Stored):
+    """A picture of 8 bits a channel or less."""
 
-    Warning filters belong to the whole process: they are touched for huge pictures only, one at a
-    time.
-    """
-    if image.width * image.height <= (Image.MAX_IMAGE_PIXELS or math.inf):
-        image.load()
-        return
-    with _warning_filters, warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        image.load()
+    def __init__(self, image: Image.Image, name: str) -> None:
+        super().__init__(image, name)
+        self._key = self.key({"L;2": 3, "L;4": 15}.get(self.raw_mode, 255))
+
+    def prepare(self) -> None:
+        """Choose what takes the samples to sRGB."""
+        mode, profile = _opaque(_straight(self.image.crop((0, 0, 1, 1)))).mode, self.profile
+        self._managed: Callable[[Image.Image], Image.Image] | None = None
+        if mode == "LAB":
+            self._managed = by_lcms(None, mode)
+        elif profile and mode in _MANAGED:
+            self._managed = unless_broken(lambda: by_lcms(profile, mode), None)
+        self._gray = None
+        if self._managed and profile and mode == "L":  # lcms is up to 9 levels off in the dark
+            self._gray = unless_broken(lambda: by_numbers(profile, 1), None)
+
+    def layers(
+        self, box: tuple[int, int, int, int]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """As in ``Stored``."""
+        band = _straight(self.image.crop(box))
+        flat = _opaque(band)
+        if self._gray:
+            exact = self._gray(np.asarray(flat)[:, :, None].astype(np.uint16) * 257)
+            return exact, self._alpha(band, flat)
+        colour = self._managed(flat) if self._managed else flat
+        if colour.mode == "CMYK":
+            colour = colour.convert("RGB")
+        return unit(np.asarray(colour), 255), self._alpha(band, flat)
+
+    def _alpha(self, band: Image.Image, flat: Image.Image) -> NDArray[np.float32] | None:
+        if not band.has_transparency_data:
+            return None
+        if self._key and band.mode in {"1", "L", "RGB"}:
+            return opaque(np.asarray(flat), self._key)
+        return unit(np.asarray(band.convert("RGBA").getchannel("A")), 255)
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """``image`` turned as its EXIF orientation says.
-
-    ``ImageOps.exif_transpose`` would fail on a damaged tag, and rewrites the EXIF data.
-    """
-    method = _unless_broken(lambda: _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1)), None)
-    return image if method is None else image.transpose(method)
+def _straight(image: Image.Image) -> Image.Image:
+    """Undo that colour was multiplied by alpha."""
+    return image.convert(image.mode.upper()) if image.mode in {"La", "RGBa"} else image
 
 
 def _opaque(image: Image.Image) -> Image.Image:
-    """Drop the transparency of ``image``: L, RGB, CMYK, LAB or one of the deep modes remains."""
-    if image.mode in _DEEP | {"CMYK", "LAB"}:
+    """Drop the transparency of ``image``: L, RGB, CMYK or LAB remains."""
+    if image.mode in {"CMYK", "LAB"}:
         return image
     if image.mode in _GRAY:
         return image.convert("L")
     if image.mode in {"P", "PA"}:  # its transparency, left in a palette, makes Pillow warn
         image = image.convert("RGBA")
     return image.convert("RGB")
-
-
-def _alpha(image: Image.Image) -> NDArray[np.float32]:
-    """(height, width) float32 in [0, 1], 1 where ``image`` is opaque."""
-    if image.mode in _DEEP:  # Pillow would cut the samples to 8 bits before it looks for the key
-        opaque: NDArray[np.bool_] = np.asarray(image) != image.info["transparency"]
-        return opaque.astype(np.float32)
-    return np.asarray(image.convert("RGBA").getchannel("A"), np.float32) / np.float32(255)
-
-
-def _srgb(image: Image.Image) -> Image.Image:
-    """``image`` taken to sRGB by its profile, or as it is without a profile that fits."""
-    if image.mode == "LAB":
-        return _through(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
-    profile = image.info.get("icc_profile")
-    if profile and image.mode in _MANAGED:
-        embedded = BytesIO(profile)
-        image = _unless_broken(lambda: _through(image, ImageCms.ImageCmsProfile(embedded)), image)
-    return image.convert("RGB") if image.mode == "CMYK" else image
-
-
-def _through(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    srgb = ImageCms.createProfile("sRGB")
-    converted = ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB")
-    assert converted is not None  # it is None only when converting in place
-    return converted
-
-
-def _unit_rgb(image: Image.Image, name: str) -> NDArray[np.float32]:
-    """(height, width, 3) float32 in [0, 1] from an L, RGB or deep image."""
-    samples = np.asarray(image)
-    white = {"F": 1, "L": 255, "RGB": 255}.get(image.mode, 65535)
-    if image.mode in _DEEP:
-        low, high = samples.min(), samples.max()
-        if not 0 <= low <= high <= white:  # false for NaN too
-            raise ImageError(
-                f"{name} has samples from {low:g} to {high:g} where 0 to {white} is expected; "
-                "save it with 8 or 16 bits a channel"
-            )
-    unit = np.divide(samples, np.float32(white), dtype=np.float32)
-    return unit if unit.ndim == 3 else np.repeat(unit[:, :, None], 3, axis=2)
-
-
-def _unless_broken(read: Callable[[], T], default: T) -> T:
-    """``read()``, or ``default``: damaged metadata does not make a picture unreadable."""
-    try:
-        return read()
-    except Exception:  # what a parser of hostile bytes raises cannot be listed
-        return default

@@ -13,7 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from impasto.runtime.errors import ImageError
-from impasto.runtime.machine.atomic import probe_folder, write_atomically
+from impasto.runtime.machine.atomic import find_target, probe_folder, refusal, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,17 +30,6 @@ _ENCODINGS: dict[str, tuple[str, dict[str, Any]]] = {
     ".tiff": ("TIFF", {}),
 }
 
-_FULL = "does not fit on its disk; free some space or choose another folder"
-_LOCKED = "is in a folder that may not be written to; choose another or change its permissions"
-_REFUSALS = {
-    errno.EEXIST: "exists already; pass --overwrite (overwrite=True) to replace it",
-    errno.ENOSPC: _FULL,
-    errno.EDQUOT: _FULL,
-    errno.EACCES: _LOCKED,
-    errno.EPERM: _LOCKED,
-    errno.EROFS: _LOCKED,
-}
-
 
 def write_image(
     picture: NDArray[np.float32],
@@ -52,7 +41,8 @@ def write_image(
     """Write ``picture``, (height, width, 3) RGB clipped to [0, 1], with 8 bits a channel.
 
     The suffix of ``path`` chooses PNG, JPEG, WebP or TIFF; a PNG carries ``parameters`` as text.
-    The file appears whole or not at all, and takes the place of another only with ``overwrite``.
+    The file appears whole or not at all, and takes the place of another only with ``overwrite``;
+    then a link is followed, and the mode is kept.
 
     Raises ImageError if the picture cannot be encoded or written.
     """
@@ -74,21 +64,11 @@ def check_output(path: str | os.PathLike[str], overwrite: bool) -> None:
         )
     with _writing(name):
         if os.path.isdir(name):
-            raise ImageError(f"{name} is a folder; give the name of a file to write")
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not os.path.isdir(folder or os.curdir):
             raise ImageError(f"there is no folder {folder} to write {base} into; create it first")
-        if _exists(name) and not overwrite:
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-        probe_folder(folder or os.curdir)
-
-
-def _exists(name: str) -> bool:
-    """Tell if ``name`` is taken, be it by a dangling link; OSError if it cannot be a name."""
-    try:
-        os.lstat(name)
-    except FileNotFoundError:
-        return False
-    return True
+        target = find_target(name, overwrite=overwrite)
+        probe_folder(os.path.dirname(target) or os.curdir)
 
 
 def _encode(picture: NDArray[np.float32], name: str, parameters: Mapping[str, str]) -> bytes:
@@ -96,8 +76,6 @@ def _encode(picture: NDArray[np.float32], name: str, parameters: Mapping[str, st
         raise ImageError(
             f"the picture for {name} has shape {picture.shape}, not (height, width, 3)"
         )
-    if np.isnan(picture).any():
-        raise ImageError(f"the picture for {name} holds NaN; give numbers from 0 to 1")
     kind, options = _ENCODINGS[os.path.splitext(name)[1].lower()]
     data = BytesIO()
     try:
@@ -106,8 +84,9 @@ def _encode(picture: NDArray[np.float32], name: str, parameters: Mapping[str, st
             for key, value in parameters.items():
                 text.add_text(key, value)
             options = {"pnginfo": text}
-        samples = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
-        Image.fromarray(samples).save(data, kind, **options)
+        Image.fromarray(_samples(picture, name)).save(data, kind, **options)
+    except ImageError:
+        raise
     except Exception as error:  # such as a side over the format's limit
         reason = str(error) or type(error).__name__
         raise ImageError(
@@ -116,13 +95,21 @@ def _encode(picture: NDArray[np.float32], name: str, parameters: Mapping[str, st
     return data.getvalue()
 
 
+def _samples(picture: NDArray[np.float32], name: str) -> NDArray[np.uint8]:
+    """8 bits of each sample, made a few rows at a time: a copy of floats would be four times it."""
+    samples = np.empty(picture.shape, np.uint8)
+    for top in range(0, len(picture), 64):
+        band = np.clip(picture[top : top + 64], 0, 1)
+        if np.isnan(band).any():
+            raise ImageError(f"the picture for {name} holds NaN; give numbers from 0 to 1")
+        samples[top : top + 64] = np.rint(band * 255)
+    return samples
+
+
 @contextmanager
 def _writing(name: str) -> Iterator[None]:
     """Turn what the system refuses into one sentence about ``name``."""
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        reason = getattr(error, "strerror", None) or str(error)
-        otherwise = f"cannot be written ({reason}); choose another place or name"
-        refusal = _REFUSALS.get(getattr(error, "errno", 0), otherwise)
-        raise ImageError(f"{name} {refusal}") from error
+        raise ImageError(f"{name} {refusal(error)}") from error

@@ -2,6 +2,9 @@
 
 A picture is a (height, width, 3) float32 array, RGB in [0, 1]; a tensor is the same thing as
 (1, 3, height, width). Bad pictures, and bad places to write to, end in ImageError and nothing else.
+
+What is decoded keeps 8 or 16 bits a sample; float32 is made of a band of rows at a time, and where
+a smaller size is enough, no more of it is ever held.
 """
 
 from __future__ import annotations
@@ -10,29 +13,52 @@ import logging
 import os
 import stat
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from impasto.runtime.errors import ImageError
+from impasto.runtime.errors import ImageError, ImpastoError
+from impasto.runtime.machine.memory import allowance, show
 
-from .decode import FORMATS, decode, open_header
+from .decode import FORMATS, open_header, stored
 from .encode import check_output, write_image
+from .shapes import (
+    BAND,
+    MIN_SIDE,
+    area_size,
+    assemble,
+    from_tensor,
+    least_long_side,
+    padded_size,
+    resample,
+    resize,
+    scaled_size,
+    to_tensor,
+)
+from .stored import turned, unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO
+
+    from .stored import Stored
 
 __all__ = [
     "MAX_PIXELS",
     "MIN_SIDE",
     "Picture",
     "Source",
+    "area_size",
     "check_output",
     "from_tensor",
-    "read_image",
+    "least_long_side",
+    "padded_size",
+    "picture_size",
+    "read_picture",
+    "resample",
     "resize",
     "scaled_size",
     "to_tensor",
@@ -44,108 +70,134 @@ Picture: TypeAlias = NDArray[np.float32]
 Source: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any]
 
 MAX_PIXELS = 100_000_000
-MIN_SIDE = 16
+
+_WORKING = 100
+"""Bytes for each pixel of a band."""
 
 _log = logging.getLogger(__name__)
 
 
-def read_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.float32]:
+def picture_size(source: Source, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """(height, width) that ``read_picture`` will give of ``source``, from its header alone.
+
+    Raises ImageError as ``read_picture`` does, for all that can be told without decoding.
+    """
+    with _opened(source, max_pixels) as picture:
+        return picture.size
+
+
+def read_picture(
+    source: Source,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    within: tuple[int, int] | None = None,
+    memory: int | None = None,
+) -> NDArray[np.float32]:
     """Read ``source`` as (height, width, 3) float32 RGB in [0, 1], C-contiguous.
 
     ``source`` is the path of a picture (PNG, JPEG, WebP, TIFF, BMP, GIF, PPM), a Pillow image, or
     an array: (height, width, 3) or gray (height, width), uint8 or floats in [0, 1]. The EXIF
     orientation and an embedded colour profile are applied, transparency is laid on white, and of an
-    animation the first frame is read. A picture of more than ``max_pixels`` is refused before it is
-    decoded.
+    animation the first frame is read. Gray and RGB of 16 bits keep all of them, but where their
+    profile consists of tables, and CMYK is read with 8.
+
+    A picture of more than ``max_pixels``, or that takes more than ``memory`` bytes to read, is
+    refused before it is decoded. One that is higher or wider than ``within``, (height, width),
+    comes in exactly that size, as ``resize`` would make it of the whole.
 
     Raises ImageError for everything that is not such a picture.
     """
+    with _opened(source, max_pixels) as picture:
+        height, width = size = picture.size
+        if within is not None and (height > within[0] or width > within[1]):
+            size = within
+        peak = picture.decoding + _WORKING * max(BAND, picture.width) + 12 * size[0] * size[1]
+        if memory is not None and peak > memory:
+            raise ImageError(
+                f"{picture.name} takes {show(peak)} to read, and {show(memory)} are free for it; "
+                f"make it smaller, or allow --memory {allowance(peak)} (memory=)"
+            )
+        picture.load()
+        result = np.empty((*size, 3), np.float32)
+        upright = turned(result, picture.orientation)
+        assemble(picture.rows, picture.height, picture.width, upright)
+        return result
+
+
+@dataclass
+class _Given:
+    """An array that somebody gave, as ``Stored`` is a file."""
+
+    array: NDArray[Any]
+    name = "the array"
+    orientation = 1
+    decoding = 0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.height, self.width
+
+    def __post_init__(self) -> None:
+        array = self.array
+        if array.ndim not in {2, 3} or array.shape[2:] not in {(), (3,)}:
+            raise ImageError(f"the array has shape {array.shape}; give (height, width, 3) as RGB")
+        self.height, self.width = array.shape[:2]
+
+    def load(self) -> None:
+        array = self.array
+        if array.dtype != np.uint8 and array.dtype.kind != "f":
+            raise ImageError(f"the array holds {array.dtype}; give uint8, or floats from 0 to 1")
+        self._white = 255 if array.dtype == np.uint8 else 1
+        low, high = array.min(), array.max()
+        if not 0 <= low <= high <= self._white:  # false for NaN too
+            raise ImageError(
+                f"the array holds {low:g} to {high:g}; give floats from 0 to 1, or uint8"
+            )
+
+    def rows(self, top: int, bottom: int) -> NDArray[np.float32]:
+        return unit(self.array[top:bottom], self._white)
+
+
+@contextmanager
+def _opened(source: Source, max_pixels: int) -> Iterator[Stored | _Given]:
+    """What ``source`` is, up to its pixels; its size is in the limits."""
     if isinstance(source, np.ndarray):
-        return _from_array(source, max_pixels)
-    if isinstance(source, Image.Image):
+        picture: Stored | _Given = _Given(source)
+        with _readable(picture.name):
+            _check_size(picture, max_pixels)
+            yield picture
+    elif isinstance(source, Image.Image):
         with _readable("the image"):
-            return _from_pillow(source, "the image", max_pixels)
-    if not isinstance(source, str | os.PathLike):
+            picture = stored(source, "the image")
+            _check_size(picture, max_pixels)
+            yield picture
+    elif isinstance(source, str | os.PathLike):
+        name = str(source)
+        with _open_file(name) as file, _readable(name):
+            image = open_header(file, name)
+            if image is None:
+                raise ImageError(f"{name} is not a picture; give one of {', '.join(FORMATS)}")
+            picture = stored(image, name, file)
+            _check_size(picture, max_pixels)
+            yield picture
+            with suppress(Exception):  # Pillow looks for a second frame, and that may be damaged
+                if getattr(image, "is_animated", False):
+                    _log.info("%s has several frames or pages; the first one is used", name)
+    else:
         kind = type(source).__name__
         raise ImageError(f"cannot read a {kind}; give a path, a Pillow image or a NumPy array")
-    name = str(source)
-    with _open_file(name) as file, _readable(name):
-        image = open_header(file)
-        if image is None:
-            raise ImageError(f"{name} is not a picture; give one of {', '.join(FORMATS)}")
-        picture = _from_pillow(image, name, max_pixels)
-        with suppress(Exception):  # Pillow looks for a second frame, and that may be damaged
-            if getattr(image, "is_animated", False):
-                _log.info("%s has several frames or pages; the first one is used", name)
-        return picture
 
 
-def resize(picture: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """Resample ``picture`` to (height, width, 3) with an antialiased Lanczos filter, in [0, 1]."""
-    return resample(picture, height, width).clip(0, 1)
-
-
-def resample(values: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """As ``resize``, of values that have no range."""
-    channels = [
-        Image.fromarray(np.ascontiguousarray(values[:, :, channel], np.float32))
-        for channel in range(3)
-    ]
-    resized = [channel.resize((width, height), Image.Resampling.LANCZOS) for channel in channels]
-    return np.stack([np.asarray(channel) for channel in resized], axis=2)
-
-
-def scaled_size(height: int, width: int, long_side: int) -> tuple[int, int]:
-    """(height, width) of the same aspect, the longer one ``long_side`` and none below MIN_SIDE."""
-    scale = long_side / max(height, width)
-    return max(MIN_SIDE, round(height * scale)), max(MIN_SIDE, round(width * scale))
-
-
-def padded_size(height: int, width: int, multiple: int) -> tuple[int, int]:
-    """(height, width) of what ``to_tensor`` makes of a picture."""
-    return height + -height % multiple, width + -width % multiple
-
-
-def to_tensor(picture: NDArray[np.float32], multiple: int) -> NDArray[np.float32]:
-    """Lay ``picture`` out as (1, 3, H, W), reflected at bottom and right to multiples."""
-    height, width, _ = picture.shape
-    padding = ((0, -height % multiple), (0, -width % multiple), (0, 0))
-    padded = np.pad(picture, padding, mode="reflect")
-    return np.ascontiguousarray(padded.transpose(2, 0, 1)[None])
-
-
-def from_tensor(tensor: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """Cut the (height, width, 3) picture out of the top left of a (1, 3, H, W) ``tensor``."""
-    return np.ascontiguousarray(tensor[0, :, :height, :width].transpose(1, 2, 0))
-
-
-def _from_array(array: NDArray[Any], max_pixels: int) -> NDArray[np.float32]:
-    if array.ndim not in {2, 3} or array.shape[2:] not in {(), (3,)}:
-        raise ImageError(f"the array has shape {array.shape}; give (height, width, 3) as RGB")
-    _check_size("the array", array.shape[0], array.shape[1], max_pixels)
-    if array.dtype != np.uint8 and array.dtype.kind != "f":
-        raise ImageError(f"the array holds {array.dtype}; give uint8, or floats from 0 to 1")
-    white = 255 if array.dtype == np.uint8 else 1
-    low, high = array.min(), array.max()
-    if not 0 <= low <= high <= white:  # false for NaN too
-        raise ImageError(f"the array holds {low:g} to {high:g}; give floats from 0 to 1, or uint8")
-    unit = np.divide(array, np.float32(white), dtype=np.float32, casting="same_kind", order="C")
-    return unit if unit.ndim == 3 else np.repeat(unit[:, :, None], 3, axis=2)
-
-
-def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> NDArray[np.float32]:
-    _check_size(name, image.height, image.width, max_pixels)
-    return decode(image, name)
-
-
-def _check_size(name: str, height: int, width: int, max_pixels: int) -> None:
+def _check_size(picture: Stored | _Given, max_pixels: int) -> None:
+    height, width = picture.height, picture.width
     if min(height, width) < MIN_SIDE:
         raise ImageError(
-            f"{name} is {width} x {height} pixels; give a picture of at least {MIN_SIDE} a side"
+            f"{picture.name} is {width} x {height} pixels; give a picture of at least {MIN_SIDE} "
+            "a side"
         )
     if height * width > max_pixels:
         raise ImageError(
-            f"{name} has {width} x {height} = {width * height:,} pixels, over the limit of "
+            f"{picture.name} has {width} x {height} = {width * height:,} pixels, over the limit of "
             f"{max_pixels:,}; raise it with --max-pixels (max_pixels=) or make the picture smaller"
         )
 
@@ -174,7 +226,7 @@ def _readable(name: str) -> Iterator[None]:
     """Turn whatever Pillow raises on bad bytes into one sentence about ``name``."""
     try:
         yield
-    except ImageError:
+    except ImpastoError:
         raise
     except MemoryError as error:
         raise ImageError(f"{name} does not fit into memory; make it smaller") from error

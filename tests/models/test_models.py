@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from impasto.runtime.bundle.bundle import Bundle
-from impasto.runtime.pictures.image import read_image
+from impasto.runtime.pictures.image import read_picture
 
 MODELS = Path(str(resources.files("impasto.models")))
 README = Path(__file__).parents[2] / "models" / "README.md"
@@ -32,7 +32,7 @@ def test_its_folder_holds_what_the_manifest_says_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("name", ["photo.jpg", "painting.jpg"])
 def test_the_example_can_be_painted(name: str) -> None:
-    height, width, channels = read_image(MODELS / "example" / name).shape
+    height, width, channels = read_picture(MODELS / "example" / name).shape
     assert min(height, width) >= 256
     assert channels == 3
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import mmap
+import multiprocessing
+import os
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -70,39 +76,183 @@ def test_a_budget_is_what_is_left_of_an_amount_or_most_of_what_is_free() -> None
 
 # Containers
 
+V1 = ("limit_in_bytes", "usage_in_bytes", "total_inactive_file")
+V2 = ("max", "current", "inactive_file")
+
 
 @pytest.fixture
-def cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(memory, "CGROUP", tmp_path)
-    (tmp_path / "memory").mkdir()
-    return tmp_path
+def group(tmp_path: Path) -> Callable[..., None]:
+    """Write what control groups say: ``group(V2, "outer/inner", 70, 30, cached=5)``."""
+
+    def write(
+        names: tuple[str, str, str], folder: str, limit: int | str, held: int, cached: int = 0
+    ) -> None:
+        place = tmp_path / ("memory" if names == V1 else "") / folder
+        place.mkdir(parents=True, exist_ok=True)
+        text = limit if isinstance(limit, str) else str(limit * MB)
+        (place / f"memory.{names[0]}").write_text(f"{text}\n")
+        (place / f"memory.{names[1]}").write_text(f"{held * MB}\n")
+        stat = f"anon 1\n{names[2]} {cached * MB}\nsome_future_line\n"
+        (place / "memory.stat").write_text(stat)
+
+    return write
 
 
-V1, V2 = (
-    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ("memory.max", "memory.current"),
-)
-
-
-def write(folder: Path, names: tuple[str, str], limit: str, current: int) -> None:
-    for name, value in zip(names, (limit, current), strict=True):
-        (folder / name).write_text(f"{value}\n")
+def free(folder: Path, own: str = "") -> int:
+    (folder / "own").write_text(own)
+    return memory.free(folder, folder / "own")
 
 
 @pytest.mark.parametrize("names", [V1, V2])
-def test_free_is_what_the_container_leaves(cgroup: Path, names: tuple[str, str]) -> None:
-    write(cgroup, names, str(70 * MB), 30 * MB)
-    assert memory.free() == 40 * MB
-    write(cgroup, names, str(70 * MB), 80 * MB)
-    assert memory.free() == 0
+def test_free_is_what_the_container_leaves(
+    tmp_path: Path, group: Callable[..., None], names: Any
+) -> None:
+    group(names, "", 70, 30)
+    assert free(tmp_path) == 40 * MB
+    assert memory.total(tmp_path, tmp_path / "own") == 70 * MB
+    group(names, "", 70, 80)
+    assert free(tmp_path) == 0
 
 
-def test_no_container_and_one_without_a_limit_leave_the_machines(cgroup: Path) -> None:
+@pytest.mark.parametrize("names", [V1, V2])
+def test_cached_files_are_free(tmp_path: Path, group: Callable[..., None], names: Any) -> None:
+    group(names, "", 70, 60, cached=25)
+    assert free(tmp_path) == 35 * MB
+
+
+@pytest.mark.parametrize(
+    ("names", "own"),
+    [
+        (V2, "0::/outer/inner"),
+        (V1, "9:pids:/x\n4:memory:/outer/inner"),
+        (V1, "4:cpu,memory:/outer/inner"),
+    ],
+)
+def test_the_tightest_of_nested_groups_counts(
+    tmp_path: Path, group: Callable[..., None], names: Any, own: str
+) -> None:
+    group(names, "", 90, 10)
+    group(names, "outer", 60, 40, cached=5)
+    group(names, "outer/inner", 50, 10)
+    group(names, "sibling", 1, 1)
+    assert free(tmp_path, own) == 25 * MB
+    group(names, "outer/inner", 30, 10)
+    assert free(tmp_path, own) == 20 * MB
+    assert memory.total(tmp_path, tmp_path / "own") == 30 * MB
+    group(names, "outer/inner", "max", 10)
+    assert free(tmp_path, own) == 25 * MB
+
+
+def test_a_limit_that_only_slows_down_counts(tmp_path: Path, group: Callable[..., None]) -> None:
+    group(V2, "", 70, 30)
+    (tmp_path / "memory.high").write_text("50000000\n")
+    assert free(tmp_path) == 20 * MB
+
+
+@pytest.mark.parametrize("own", ["0::/../outside", "0::/not/there", "nonsense", "\0", "0::"])
+def test_paths_that_mean_nothing_here(tmp_path: Path, group: Callable[..., None], own: str) -> None:
+    group(V2, "", 70, 30)
+    assert free(tmp_path, own) == 40 * MB
+
+
+def test_no_container_and_one_without_a_limit_leave_the_machines(
+    tmp_path: Path, group: Callable[..., None]
+) -> None:
     available = psutil.virtual_memory().available
-    assert memory.free() == pytest.approx(available, rel=0.1)
-    write(cgroup, V2, "max", 30 * MB)
-    write(cgroup, V1, "9223372036854771712", 30 * MB)
-    assert memory.free() == pytest.approx(available, rel=0.1)
+    assert memory.free(tmp_path, tmp_path / "missing") == pytest.approx(available, rel=0.1)
+    group(V2, "", "max", 30)
+    group(V1, "", "9223372036854771712", 30)
+    assert free(tmp_path) == pytest.approx(available, rel=0.1)
+    assert memory.total(tmp_path, tmp_path / "own") == psutil.virtual_memory().total
+
+
+def test_more_than_there_is_cannot_be_allowed() -> None:
+    there_is = memory.total()
+    assert memory.budget(there_is) > 0
+    with pytest.raises(SettingError) as caught:
+        memory.budget("900TB")
+    shown = memory.show(there_is)
+    assert str(caught.value) == (
+        f"memory must be at most the {shown} that there are here, not '900TB'"
+    )
+
+
+# Several runs in one process
+
+
+def test_what_others_have_reserved_is_not_free() -> None:
+    before = memory.budget("4GB")
+    with memory.reserve(500 * MB):
+        assert memory.budget("4GB") == pytest.approx(before - 500 * MB, abs=20 * MB)
+        with memory.reserve(250 * MB):
+            assert memory.budget("4GB") == pytest.approx(before - 750 * MB, abs=20 * MB)
+    assert memory.budget("4GB") == pytest.approx(before, abs=20 * MB)
+
+
+def test_what_they_have_taken_is_not_subtracted_twice() -> None:
+    before = memory.budget("4GB")
+    with memory.reserve(100 * MB):
+        taken = mmap.mmap(-1, 60 * MB)
+        taken.write(bytes(60 * MB))
+        assert memory.budget("4GB") == pytest.approx(before - 100 * MB, abs=20 * MB)
+        assert memory.ledger.outstanding() == pytest.approx(40 * MB, abs=20 * MB)
+    taken.close()
+
+
+def test_a_reservation_ends_with_its_run() -> None:
+    kept = memory.reserve(500 * MB)
+    assert memory.ledger.outstanding() == pytest.approx(500 * MB, abs=20 * MB)
+    del kept
+    assert memory.ledger.outstanding() == 0
+    twice = memory.reserve(500 * MB)
+    twice.release()
+    twice.release()
+    assert memory.ledger.outstanding() == 0
+
+
+def test_runs_that_are_planned_at_once_share_what_is_free() -> None:
+    """Each takes half of what it is told is free: together less than all of it."""
+    whole, taken, held = memory.budget("4GB"), [], []
+    gate = threading.Barrier(8)
+
+    def plan() -> None:
+        gate.wait()
+        with memory.planning():
+            half = memory.budget("4GB") // 2
+            time.sleep(0.01)  # enough for the others to plan with the same
+            held.append(memory.reserve(half))
+        taken.append(half)
+
+    threads = [threading.Thread(target=plan) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(taken) == pytest.approx(whole * (1 - 0.5**8), rel=0.05)
+    held.clear()
+    assert memory.ledger.outstanding() == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_fork_while_another_thread_plans_does_not_hang() -> None:
+    entered, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with memory.planning():
+            entered.set()
+            done.wait(20)
+
+    thread = threading.Thread(target=hold)
+    kept = memory.reserve(500 * MB)
+    thread.start()
+    entered.wait()
+    child = multiprocessing.get_context("fork").Process(target=memory.reserve, args=(1,))
+    child.start()
+    child.join(10)
+    done.set()
+    thread.join()
+    kept.release()
+    assert child.exitcode == 0
 
 
 # What a run holds

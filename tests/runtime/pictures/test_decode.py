@@ -1,4 +1,4 @@
-"""Every mode, orientation, profile and damage that a picture file can have, by read_image."""
+"""Every mode, orientation, profile and damage that a picture file can have, by read_picture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from impasto.runtime.errors import ImageError
-from impasto.runtime.pictures.image import read_image
+from impasto.runtime.pictures.image import read_picture
 
 RNG = np.random.default_rng(11)
 RGB = RNG.integers(0, 256, (17, 23, 3), dtype=np.uint8)
@@ -36,7 +36,7 @@ def on_white(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def assert_reads(path: Path, expected: np.ndarray, atol: float = 1e-6) -> None:
-    picture = read_image(path)
+    picture = read_picture(path)
     assert picture.min() >= 0
     assert picture.max() <= 1
     if expected.ndim == 2:
@@ -89,7 +89,7 @@ def test_32_bit_gray_has_to_be_in_the_range_of_16(tmp_path: Path) -> None:
     for shift in (-1, 1):
         path = saved(tmp_path, Image.fromarray(wide + shift), ".tif")
         with pytest.raises(ImageError, match=f"{path} has samples from .* 0 to 65535"):
-            read_image(path)
+            read_picture(path)
 
 
 def test_float_gray_has_to_be_in_the_unit_range(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_float_gray_has_to_be_in_the_unit_range(tmp_path: Path) -> None:
     assert_reads(saved(tmp_path, Image.fromarray(unit), ".tif"), unit, 0)
     for bad in (unit * 255, unit - 0.5, np.where(unit > 0.5, np.nan, unit)):
         with pytest.raises(ImageError, match=r"samples from .* 0 to 1 is expected"):
-            read_image(saved(tmp_path, Image.fromarray(bad.astype(np.float32)), ".tif"))
+            read_picture(saved(tmp_path, Image.fromarray(bad.astype(np.float32)), ".tif"))
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp", ".gif"])
@@ -138,7 +138,7 @@ def test_lab(tmp_path: Path) -> None:
 def test_pillow_images_of_other_modes(mode: str) -> None:
     image = Image.fromarray(RGB).convert(mode)
     expected = np.asarray(image.convert("RGB")) / 255
-    np.testing.assert_allclose(read_image(image), expected, atol=1e-6)
+    np.testing.assert_allclose(read_picture(image), expected, atol=1e-6)
 
 
 # Transparency
@@ -161,7 +161,7 @@ def test_premultiplied_alpha(mode: str, channels: str) -> None:
     whole = np.dstack([RGB, ALPHA]) if mode == "RGBa" else np.dstack([GRAY, ALPHA])
     image = Image.fromarray(whole, channels).convert(mode)
     colour = RGB if mode == "RGBa" else np.dstack([GRAY] * 3)
-    np.testing.assert_allclose(read_image(image), on_white(colour, ALPHA), atol=1.5 / 255)
+    np.testing.assert_allclose(read_picture(image), on_white(colour, ALPHA), atol=1.5 / 255)
 
 
 @pytest.mark.filterwarnings("error")
@@ -229,7 +229,7 @@ def test_orientation(tmp_path: Path, orientation: int, suffix: str) -> None:
 def test_orientations_that_mean_nothing(tmp_path: Path, exif: Image.Exif | bytes) -> None:
     path = saved(tmp_path, Image.fromarray(GRAY), ".jpg", exif=exif)
     plain = saved(tmp_path, Image.fromarray(GRAY), ".jpeg")
-    assert_reads(path, read_image(plain), 0)
+    assert_reads(path, read_picture(plain), 0)
 
 
 # Colour profiles
@@ -374,7 +374,7 @@ def refusal(path: Path, content: bytes) -> str | None:
     """Read ``content``: None if that gives a picture, else the one sentence that says why not."""
     path.write_bytes(content)
     try:
-        picture = read_image(path, max_pixels=1_000_000)
+        picture = read_picture(path, max_pixels=1_000_000)
     except ImageError as error:
         return str(error)
     assert picture.dtype == np.float32

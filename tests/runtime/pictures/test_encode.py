@@ -15,10 +15,10 @@ import pytest
 from PIL import Image, JpegImagePlugin
 
 from impasto.runtime.errors import ImageError
-from impasto.runtime.pictures.image import check_output, read_image, write_image
+from impasto.runtime.pictures.image import check_output, read_picture, write_image
 
 BYTES = np.random.default_rng(5).integers(0, 256, (19, 33, 3), dtype=np.uint8)
-PICTURE = read_image(BYTES)
+PICTURE = read_picture(BYTES)
 OLD = b"an older file"
 
 
@@ -26,7 +26,7 @@ OLD = b"an older file"
 def test_lossless_formats_give_the_same_picture_back(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     write_image(PICTURE, path)
-    np.testing.assert_array_equal(read_image(path), PICTURE)
+    np.testing.assert_array_equal(read_picture(path), PICTURE)
     assert os.listdir(tmp_path) == [path.name]
 
 
@@ -37,7 +37,7 @@ def test_lossy_formats_come_close(tmp_path: Path, suffix: str, kind: str) -> Non
     ramp = np.linspace(0, 1, 64 * 64, dtype=np.float32).reshape(64, 64)
     path = tmp_path / f"a{suffix}"
     write_image(np.stack([ramp, ramp, ramp], 2), str(path))
-    np.testing.assert_allclose(read_image(path)[:, :, 1], ramp, atol=0.03)
+    np.testing.assert_allclose(read_picture(path)[:, :, 1], ramp, atol=0.03)
     with Image.open(path) as image:
         assert image.format == kind
 
@@ -77,7 +77,7 @@ def test_the_file_has_ordinary_permissions(tmp_path: Path) -> None:
 def test_a_name_without_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_image(PICTURE, "a.png")
-    np.testing.assert_array_equal(read_image("a.png"), PICTURE)
+    np.testing.assert_array_equal(read_picture("a.png"), PICTURE)
 
 
 def test_an_existing_file_is_replaced_only_when_told(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_an_existing_file_is_replaced_only_when_told(tmp_path: Path) -> None:
     check_output(path, True)
     assert path.read_bytes() == OLD
     write_image(PICTURE, path, overwrite=True)
-    np.testing.assert_array_equal(read_image(path), PICTURE)
+    np.testing.assert_array_equal(read_picture(path), PICTURE)
     assert os.listdir(tmp_path) == ["a.png"]
 
 
@@ -281,13 +281,13 @@ def test_the_file_and_then_its_folder_reach_the_disk(
     monkeypatch.setattr(os, "fsync", fsync)
     write_image(PICTURE, path, overwrite=overwrite)
     assert synced == [(False, False), (True, True)]
-    np.testing.assert_array_equal(read_image(path), PICTURE)
+    np.testing.assert_array_equal(read_picture(path), PICTURE)
 
 
 def test_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "link", fail(errno.EPERM))
     write_image(PICTURE, tmp_path / "a.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), PICTURE)
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.png"), PICTURE)
     assert os.listdir(tmp_path) == ["a.png"]
 
 

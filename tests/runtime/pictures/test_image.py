@@ -1,20 +1,29 @@
-"""What read_image accepts and refuses, and the arithmetic on pictures."""
+"""What read_picture accepts and refuses, and the arithmetic on pictures."""
 
 from __future__ import annotations
 
 import logging
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
-from impasto.runtime.errors import ImageError
+from impasto.runtime.errors import ImageError, SettingError
+from impasto.runtime.pictures import shapes
 from impasto.runtime.pictures.image import (
     MIN_SIDE,
+    area_size,
     from_tensor,
-    read_image,
+    least_long_side,
+    padded_size,
+    picture_size,
+    read_picture,
+    resample,
     resize,
     scaled_size,
     to_tensor,
@@ -37,7 +46,7 @@ def test_a_file_a_pillow_image_and_an_array_read_the_same(tmp_path: Path) -> Non
         unit,
         BYTES / 255,
     ):
-        picture = read_image(source)
+        picture = read_picture(source)
         assert picture.dtype == np.float32
         assert picture.flags.c_contiguous
         np.testing.assert_array_equal(picture, unit)
@@ -45,16 +54,16 @@ def test_a_file_a_pillow_image_and_an_array_read_the_same(tmp_path: Path) -> Non
 
 def test_arrays_of_any_layout_and_gray_ones() -> None:
     for array in (np.asfortranarray(BYTES), BYTES[::-1, ::-1], BYTES.swapaxes(0, 1)):
-        picture = read_image(array)
+        picture = read_picture(array)
         assert picture.flags.c_contiguous
         np.testing.assert_array_equal(picture, (array / 255).astype(np.float32))
     gray = np.linspace(0, 1, 400).reshape(20, 20).astype(np.float16)
-    np.testing.assert_array_equal(read_image(gray), np.stack([gray] * 3, 2).astype(np.float32))
+    np.testing.assert_array_equal(read_picture(gray), np.stack([gray] * 3, 2).astype(np.float32))
 
 
 def test_the_result_shares_no_memory_with_the_array() -> None:
-    unit = read_image(BYTES)
-    assert not np.shares_memory(read_image(unit), unit)
+    unit = read_picture(BYTES)
+    assert not np.shares_memory(read_picture(unit), unit)
 
 
 @pytest.mark.parametrize(
@@ -75,13 +84,13 @@ def test_the_result_shares_no_memory_with_the_array() -> None:
 )
 def test_arrays_that_are_no_pictures(array: np.ndarray, reason: str) -> None:
     with pytest.raises(ImageError, match=f"^the array.*{reason}"):
-        read_image(array)
+        read_picture(array)
 
 
 @pytest.mark.parametrize("source", [b"a.png", None, 3, [[0]]])
 def test_things_that_are_no_source(source: object) -> None:
     with pytest.raises(ImageError, match="give a path, a Pillow image or a NumPy array"):
-        read_image(source)  # type: ignore[arg-type]
+        read_picture(source)  # type: ignore[arg-type]
 
 
 def _write(path: Path, content: bytes) -> Path:
@@ -114,7 +123,7 @@ def _pipe(path: Path) -> Path:
 def test_paths_without_a_picture(tmp_path: Path, make: object, reason: str) -> None:
     path = make(tmp_path)  # type: ignore[operator]
     with pytest.raises(ImageError, match=reason) as error:
-        read_image(path)
+        read_picture(path)
     assert str(error.value).startswith(str(path))
 
 
@@ -123,7 +132,7 @@ def test_a_damaged_pillow_image(tmp_path: Path) -> None:
     Image.fromarray(BYTES).save(path)
     path.write_bytes(path.read_bytes()[:-500])
     with Image.open(path) as image, pytest.raises(ImageError, match="the image is damaged"):
-        read_image(image)
+        read_picture(image)
 
 
 @pytest.mark.parametrize("shape", [(MIN_SIDE - 1, 30), (30, MIN_SIDE - 1), (1, 1)])
@@ -132,11 +141,11 @@ def test_pictures_that_are_too_small(tmp_path: Path, shape: tuple[int, int]) -> 
     Image.fromarray(small).save(tmp_path / "a.png")
     for source in (tmp_path / "a.png", Image.fromarray(small), small):
         with pytest.raises(ImageError, match=f"{shape[1]} x {shape[0]} pixels.*at least 16"):
-            read_image(source)
+            read_picture(source)
 
 
 def test_the_smallest_picture() -> None:
-    assert read_image(np.zeros((MIN_SIDE, MIN_SIDE), np.uint8)).shape == (MIN_SIDE, MIN_SIDE, 3)
+    assert read_picture(np.zeros((MIN_SIDE, MIN_SIDE), np.uint8)).shape == (MIN_SIDE, MIN_SIDE, 3)
 
 
 HEADERS = {
@@ -155,23 +164,23 @@ HEADERS = {
 def test_the_size_is_judged_by_the_header_alone(tmp_path: Path, name: str) -> None:
     path = _write(tmp_path / name, HEADERS[name])
     with pytest.raises(ImageError, match=r"20000 x 20000 = 400,000,000 pixels.*--max-pixels"):
-        read_image(path)
+        read_picture(path)
     with pytest.raises(ImageError, match="damaged, cut short"):  # there was nothing to decode
-        read_image(path, max_pixels=400_000_000)
+        read_picture(path, max_pixels=400_000_000)
 
 
 def test_a_picture_that_does_not_fit_into_memory(tmp_path: Path) -> None:
     path = _write(tmp_path / "a.ppm", b"P6 1000000000 1000000000 255\n")
     with pytest.raises(ImageError, match=r"a\.ppm does not fit into memory; make it smaller"):
-        read_image(path, max_pixels=10**18)
+        read_picture(path, max_pixels=10**18)
 
 
 def test_the_limit_on_pixels(tmp_path: Path) -> None:
     Image.fromarray(BYTES).save(tmp_path / "a.png")
     for source in (tmp_path / "a.png", Image.fromarray(BYTES), BYTES):
-        assert read_image(source, max_pixels=18 * 24).shape == (18, 24, 3)
+        assert read_picture(source, max_pixels=18 * 24).shape == (18, 24, 3)
         with pytest.raises(ImageError, match="24 x 18 = 432 pixels, over the limit of 431"):
-            read_image(source, max_pixels=18 * 24 - 1)
+            read_picture(source, max_pixels=18 * 24 - 1)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".bmp", ".gif", ".ppm"])
@@ -186,7 +195,7 @@ def test_pillows_own_limit_neither_warns_nor_counts(
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 18 * 24 - 1)
     with pytest.warns(Image.DecompressionBombWarning), Image.open(path):
         pass
-    assert read_image(path).shape == (18, 24, 3)
+    assert read_picture(path).shape == (18, 24, 3)
     assert not recwarn.list
     assert Image.MAX_IMAGE_PIXELS == 18 * 24 - 1
 
@@ -198,7 +207,7 @@ def test_pillows_own_limit_where_it_cannot_be_avoided(
     Image.fromarray(BYTES).save(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 18 * 24 // 2 - 1)
     with pytest.raises(ImageError, match=r"a\.tif is over Pillow's own limit.*make it smaller"):
-        read_image(path)
+        read_picture(path)
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".png", ".tif"])
@@ -209,15 +218,180 @@ def test_the_first_frame_of_an_animation_is_read(
     black, white = Image.new("L", (20, 20), 0), Image.new("L", (20, 20), 255)
     black.save(path, save_all=True, append_images=[white])
     with caplog.at_level(logging.INFO):
-        assert read_image(path).max() == 0
+        assert read_picture(path).max() == 0
     assert f"{path} has several frames" in caplog.text
+
+
+# Smaller while it is read, and no more memory than is allowed
+
+
+@pytest.mark.parametrize("band", [1, 23 * 3, 1 << 19])
+@pytest.mark.parametrize("size", [(9, 12), (17, 23), (16, 40), (48, 64), (2, 3), (18, 64)])
+def test_a_picture_is_reduced_as_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], band: int
+) -> None:
+    monkeypatch.setattr(shapes, "BAND", band)
+    big = RNG.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    Image.fromarray(big).save(tmp_path / "a.png")
+    expected = resize(read_picture(big), *size)
+    for source in (tmp_path / "a.png", Image.fromarray(big), big):
+        found = read_picture(source, within=size)
+        assert found.flags.c_contiguous
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+def test_a_picture_that_is_smaller_stays_as_it_is() -> None:
+    for within in ((18, 24), (18, 100), (100, 100)):
+        np.testing.assert_array_equal(read_picture(BYTES, within=within), read_picture(BYTES))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_size_and_reduction_are_those_of_the_upright_picture(
+    tmp_path: Path, orientation: int, suffix: str
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(BYTES).save(path, exif=exif)
+    whole = read_picture(path)
+    assert picture_size(path) == whole.shape[:2] == ((18, 24) if orientation < 5 else (24, 18))
+    np.testing.assert_allclose(
+        read_picture(path, within=(11, 7)), resize(whole, 11, 7), rtol=0, atol=1e-6
+    )
+
+
+def test_an_orientation_that_comes_after_the_pixels(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(BYTES).save(tmp_path / "a.png", exif=exif)
+    content = (tmp_path / "a.png").read_bytes()
+    start = content.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(content[start : start + 4], "big")
+    late = content[:start] + content[end:-12] + content[start:end] + content[-12:]
+    (tmp_path / "b.png").write_bytes(late)
+    assert picture_size(tmp_path / "b.png") == (24, 18)
+    np.testing.assert_array_equal(
+        read_picture(tmp_path / "b.png"), read_picture(tmp_path / "a.png")
+    )
+    with Image.open(tmp_path / "b.png") as image:
+        np.testing.assert_array_equal(read_picture(image), read_picture(tmp_path / "a.png"))
+
+
+def test_a_size_needs_no_pixels(tmp_path: Path) -> None:
+    for name, header in HEADERS.items():
+        path = _write(tmp_path / name, header)
+        assert picture_size(path, max_pixels=400_000_000) == (20000, 20000)
+        with pytest.raises(ImageError, match=r"400,000,000 pixels.*--max-pixels"):
+            picture_size(path)
+    assert picture_size(BYTES) == picture_size(Image.fromarray(BYTES)) == (18, 24)
+    with pytest.raises(ImageError, match="does not exist"):
+        picture_size(tmp_path / "missing.png")
+
+
+def test_what_takes_too_much_memory_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.ppm", b"P6 9000 9000 255\n")  # without pixels
+    with pytest.raises(
+        ImageError,
+        match=r"a.ppm takes 1\.\d GB to read, and 900 MB are free for it; .* --memory \d",
+    ):
+        read_picture(path, memory=900_000_000)
+    with pytest.raises(ImageError, match="damaged, cut short"):  # reduced, it would fit
+        read_picture(path, memory=900_000_000, within=(512, 512))
+
+
+DECODING = """
+import os
+import sys
+import numpy as np
+from impasto.runtime.pictures.decode import open_header, stored
+
+def resident(field):
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(field)) * 1024
+
+for name in sys.argv[1:]:  # each in a process of its own, with nothing of those before
+    if os.fork():
+        os.wait()
+        continue
+    with open(name, "rb") as file:
+        picture = stored(open_header(file, name), name, file)
+        with open("/proc/self/clear_refs", "w") as refs:
+            refs.write("5")
+        before, planned = resident("VmRSS"), picture.decoding
+        picture.load()
+        print(planned, resident("VmHWM") - before, flush=True)
+    os._exit(0)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what is resident is measured on Linux")
+def test_what_decoding_takes_is_known_before(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    colour = Image.fromarray(rng.integers(0, 256, (1500, 2000, 3), dtype=np.uint8))
+    deep = rng.integers(0, 65536, (1500, 2000, 3), dtype=np.uint16)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    colour.save(tmp_path / "a.png", compress_level=1)
+    colour.save(tmp_path / "a.jpg")
+    colour.convert("CMYK").save(tmp_path / "progressive.jpg", progressive=True)
+    colour.save(tmp_path / "a.webp", method=0)
+    colour.save(tmp_path / "a.tif")
+    colour.save(tmp_path / "turned.tif", exif=turned)
+    colour.quantize(64, method=2).save(tmp_path / "a.gif")
+    colour.save(tmp_path / "a.bmp")
+    tifffile.imwrite(tmp_path / "strip.tif", deep, compression="deflate", rowsperstrip=1500)
+    tifffile.imwrite(tmp_path / "deep.tif", deep)
+    tifffile.imwrite(tmp_path / "float.tif", deep[:, :, 0] / np.float32(65535))
+    paths = sorted(map(str, tmp_path.iterdir()))
+    done = subprocess.run(
+        [sys.executable, "-c", DECODING, *paths], capture_output=True, text=True, check=True
+    )
+    for path, line in zip(paths, done.stdout.splitlines(), strict=True):
+        planned, taken = map(int, line.split())
+        assert taken < 1.05 * planned + 5e6, path
+        assert planned < 1.5 * taken + 6e6, path
+
+
+REDUCING = """
+import sys
+from impasto.runtime.pictures.image import read_picture
+
+def resident(field):
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(field)) * 1024
+
+before = resident("VmRSS")
+read_picture(sys.argv[1], within=(256, 256))
+print(resident("VmHWM") - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what is resident is measured on Linux")
+def test_a_huge_picture_is_never_there_as_floats(tmp_path: Path) -> None:
+    """It would take 300 MB, and its 8 bits a pixel take 25."""
+    path = tmp_path / "a.png"
+    Image.new("P", (5000, 5000), 1).save(path)
+    done = subprocess.run(
+        [sys.executable, "-c", REDUCING, path], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 90e6
+    with pytest.raises(ImageError, match=r"takes \d\d MB to read, and 20 MB are free for it"):
+        read_picture(path, within=(256, 256), memory=20_000_000)
+
+
+def test_arrays_do_not_end_in_a_memory_error() -> None:
+    with pytest.raises(SettingError, match="do not fit into memory; choose a smaller size"):
+        resize(read_picture(BYTES), 1 << 22, 1 << 22)
+    with pytest.raises(SettingError, match="do not fit into memory; choose a smaller size"):
+        to_tensor(read_picture(BYTES), (1 << 22, 1 << 22))
 
 
 def test_resize_keeps_constants_and_the_mean() -> None:
     np.testing.assert_allclose(
         resize(np.full((20, 30, 3), 0.3, np.float32), 47, 16), 0.3, atol=1e-6
     )
-    picture = read_image(BYTES)
+    picture = read_picture(BYTES)
     half = resize(picture, 9, 12)
     assert half.shape == (9, 12, 3)
     assert half.dtype == np.float32
@@ -226,7 +400,7 @@ def test_resize_keeps_constants_and_the_mean() -> None:
 
 def test_resize_is_the_lanczos_sum() -> None:
     """Each axis is a weighted mean with windowed sincs, stretched when the picture shrinks."""
-    picture = read_image(BYTES) * 0.2 + 0.4  # away from the clip
+    picture = read_picture(BYTES) * 0.2 + 0.4  # away from the clip
 
     def weights(source: int, target: int) -> np.ndarray:
         stretch = max(source / target, 1)
@@ -254,28 +428,78 @@ def test_resize_clips_the_overshoot() -> None:
         ((400, 300), 512, (512, 384)),
         ((500, 500), 64, (64, 64)),
         ((1000, 999), 100, (100, 100)),
-        ((3000, 20), 512, (512, 16)),
-        ((300, 400), 10, (16, 16)),
+        ((2325, 16), 2325, (2325, 16)),
+        ((50, 2000), 620, (16, 620)),
     ],
 )
 def test_scaled_size(size: tuple[int, int], long_side: int, expected: tuple[int, int]) -> None:
     assert scaled_size(*size, long_side) == expected
 
 
-@pytest.mark.parametrize(("height", "width", "multiple"), [(18, 24, 16), (16, 32, 16), (3, 1, 16)])
-def test_tensors_are_reflected_to_multiples(height: int, width: int, multiple: int) -> None:
-    picture = RNG.random((height, width, 3), np.float32)
-    tensor = to_tensor(picture, multiple)
+@pytest.mark.parametrize(
+    "size", [(50, 2000), (20, 3000), (300, 400), (16, 16), (17, 16), (999, 31)]
+)
+def test_proportions_are_kept_or_the_least_size_that_keeps_them_is_said(
+    size: tuple[int, int],
+) -> None:
+    least = least_long_side(*size)
+    assert least == next(
+        side for side in range(16, 10**5) if round(min(size) * side / max(size)) >= MIN_SIDE
+    )
+    assert min(scaled_size(*size, least)) == MIN_SIDE
+    with pytest.raises(
+        SettingError,
+        match=rf"^size must be {least} or more for {size[1]} x {size[0]} pixels, not {least - 1}: ",
+    ):
+        scaled_size(*size, least - 1)
+
+
+@pytest.mark.parametrize(
+    ("size", "pixels", "expected"),
+    [
+        ((300, 400), 192 * 256, (192, 256)),
+        ((50, 2000), 64 * 64, (16, 640)),
+        ((2000, 16), 64 * 64, (2000, 16)),
+        ((100, 100), 10**6, (1000, 1000)),
+    ],
+)
+def test_a_size_of_so_many_pixels_keeps_the_proportions(
+    size: tuple[int, int], pixels: int, expected: tuple[int, int]
+) -> None:
+    assert area_size(*size, pixels) == expected
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5])
+@pytest.mark.parametrize(
+    ("height", "width", "alignment"),
+    [(18, 24, (16, 16)), (16, 32, (16, 16)), (3, 1, (16, 16)), (1, 50, (1, 16)), (1, 3, (4, 8))],
+)
+def test_tensors_are_reflected_to_multiples(
+    height: int, width: int, alignment: tuple[int, int], channels: int
+) -> None:
+    picture = RNG.random((height, width, channels), np.float32)
+    tensor = to_tensor(picture, alignment)
     assert tensor.flags.c_contiguous
     assert tensor.dtype == np.float32
+    assert padded_size(height, width, alignment) == tensor.shape[2:]
 
     def mirrored(index: int, side: int) -> int:  # 0 1 2 1 0 1 2 ... for a side of 3
         period = max(2 * (side - 1), 1)
         return min(index % period, period - index % period)
 
-    rows = [mirrored(row, height) for row in range(-(-height // multiple) * multiple)]
-    columns = [mirrored(column, width) for column in range(-(-width // multiple) * multiple)]
+    rows = [mirrored(row, height) for row in range(tensor.shape[2])]
+    columns = [mirrored(column, width) for column in range(tensor.shape[3])]
     np.testing.assert_array_equal(tensor[0], np.moveaxis(picture[rows][:, columns], 2, 0))
     back = from_tensor(tensor, height, width)
     assert back.flags.c_contiguous
     np.testing.assert_array_equal(back, picture)
+
+
+@pytest.mark.parametrize("channels", [1, 5])
+def test_resampling_takes_any_number_of_channels(channels: int) -> None:
+    values = RNG.random((20, 30, channels), np.float32) * 9 - 4
+    found = resample(values, 33, 12)
+    for channel in range(channels):
+        alone = resample(values[:, :, [channel] * 3], 33, 12)
+        np.testing.assert_array_equal(found[:, :, channel], alone[:, :, 1])
+    assert resample(values[:1], 1, 12).shape == (1, 12, channels)

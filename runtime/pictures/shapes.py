@@ -1,0 +1,164 @@
+"""Sizes, resampling, and the way between pictures and the canvas of an encoder."""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from impasto.runtime.errors import SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+MIN_SIDE = 16
+"""Pixels that a picture's short side has at least."""
+BAND = 1 << 19
+"""Pixels that are made at once of a picture that is being read."""
+LOBES = 3
+"""Of the Lanczos filter, each side."""
+
+
+def resize(picture: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """Resample (h, w, channels) to (height, width, channels), antialiased Lanczos, in [0, 1].
+
+    Raises:
+        SettingError: it does not fit into memory; as in all that is here.
+    """
+    resized = resample(picture, height, width)
+    return np.clip(resized, 0, 1, out=resized)
+
+
+def resample(values: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """As ``resize``, of values that have no range."""
+    with _fitting(height, width):
+        result = np.empty((height, width, values.shape[2]), np.float32)
+        for channel in range(values.shape[2]):
+            plane = Image.fromarray(np.ascontiguousarray(values[:, :, channel], np.float32))
+            resized = plane.resize((width, height), Image.Resampling.LANCZOS)
+            result[:, :, channel] = np.asarray(resized)
+        return result
+
+
+def assemble(
+    rows: Callable[[int, int], NDArray[np.float32]],
+    height: int,
+    width: int,
+    result: NDArray[np.float32],
+) -> None:
+    """Fill ``result`` with the (height, width) picture, made a band of rows at a time.
+
+    ``rows(top, bottom)`` makes one. If ``result`` has another size it is what ``resize`` would
+    give of the whole: a band is resampled along its rows, and then adds what it is to each row of
+    the result.
+    """
+    target = result.shape[:2]
+    step, scale = max(1, BAND // width), height / target[0]
+    reach = LOBES * max(scale, 1)
+    weights = np.zeros((target[0], 1, 1), np.float32)
+    if target != (height, width):
+        result[:] = 0
+    for top in range(0, height, step):
+        bottom = min(top + step, height)
+        band = rows(top, bottom)
+        if target == (height, width):
+            result[top:bottom] = band
+            continue
+        first = max(0, math.floor((top - reach) / scale) - 1)
+        last = min(target[0], math.ceil((bottom + reach) / scale) + 1)
+        centres = (np.arange(first, last)[:, None] + 0.5) * scale
+        kernel = _lanczos((np.arange(top, bottom) + 0.5 - centres) / max(scale, 1))
+        weights[first:last, 0] += kernel.sum(axis=1, keepdims=True)
+        across = band if width == target[1] else resample(band, bottom - top, target[1])
+        result[first:last] += np.tensordot(kernel, across, axes=1)
+    if target != (height, width):
+        result /= weights
+        np.clip(result, 0, 1, out=result)
+
+
+def _lanczos(x: NDArray[np.float64]) -> NDArray[np.float32]:
+    inside = np.sinc(x) * np.sinc(x / LOBES)
+    return np.where(np.abs(x) < LOBES, inside, 0).astype(np.float32)
+
+
+def scaled_size(height: int, width: int, long_side: int) -> tuple[int, int]:
+    """(height, width) in the same proportions, the longer one ``long_side``.
+
+    Raises:
+        SettingError: the shorter one would be below MIN_SIDE.
+    """
+    short = round(min(height, width) * long_side / max(height, width))
+    if short < MIN_SIDE:
+        raise SettingError(
+            f"size must be {least_long_side(height, width)} or more for {width} x {height} "
+            f"pixels, not {long_side}: the short side would be {short} and has to be {MIN_SIDE}"
+        )
+    return (short, long_side) if height < width else (long_side, short)
+
+
+def least_long_side(height: int, width: int) -> int:
+    """The least ``long_side`` for which ``scaled_size`` keeps the proportions."""
+    short, long = sorted((height, width))
+    side = max(MIN_SIDE, (2 * MIN_SIDE - 1) * long // (2 * short))
+    while round(short * side / long) < MIN_SIDE:
+        side += 1
+    return side
+
+
+def area_size(height: int, width: int, pixels: int) -> tuple[int, int]:
+    """(height, width) in the same proportions with about so many pixels.
+
+    It has more of them where a side would be below MIN_SIDE, but not more than it has now.
+    """
+    least = min(1, MIN_SIDE / min(height, width))
+    factor = max(math.sqrt(pixels / (height * width)), least)
+    return round(height * factor), round(width * factor)
+
+
+def padded_size(height: int, width: int, alignment: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of what ``to_tensor`` makes of a picture."""
+    return height + -height % alignment[0], width + -width % alignment[1]
+
+
+def to_tensor(picture: NDArray[np.float32], alignment: tuple[int, int]) -> NDArray[np.float32]:
+    """Lay (height, width, channels) out as (1, channels, H, W).
+
+    H and W are multiples of ``alignment``: the picture is reflected at the bottom and the right.
+    """
+    height, width, channels = picture.shape
+    padded = padded_size(height, width, alignment)
+    with _fitting(*padded):
+        tensor = np.empty((1, channels, *padded), np.float32)
+        tensor[0, :, :height, :width] = picture.transpose(2, 0, 1)
+        for row in range(height, padded[0]):
+            tensor[:, :, row] = tensor[:, :, _mirrored(row, height)]
+        for column in range(width, padded[1]):
+            tensor[:, :, :, column] = tensor[:, :, :, _mirrored(column, width)]
+        return tensor
+
+
+def _mirrored(index: int, side: int) -> int:
+    """0 1 2 1 0 1 2 ... for a side of 3."""
+    period = max(2 * (side - 1), 1)
+    return min(index % period, period - index % period) if side > 1 else 0
+
+
+def from_tensor(tensor: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """Cut (height, width, channels) out of the top left of a (1, channels, H, W) ``tensor``."""
+    with _fitting(height, width):
+        return np.ascontiguousarray(tensor[0, :, :height, :width].transpose(1, 2, 0))
+
+
+@contextmanager
+def _fitting(height: int, width: int) -> Iterator[None]:
+    try:
+        yield
+    except MemoryError as error:
+        raise SettingError(
+            f"{width} x {height} pixels do not fit into memory; choose a smaller size"
+        ) from error
