@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from impasto.runtime import ImpastoError, SettingError
+from impasto.runtime import Field, ImpastoError, SettingError
 
 from .console import print_json, say
 from .interrupts import interrupts
@@ -30,7 +30,8 @@ def export_bundle(
 ) -> None:
     """Write a bundle and print how exactly its graphs compute what PyTorch does."""
     if os.path.lexists(output) and not overwrite:  # before PyTorch is loaded
-        raise ImpastoError(f"{output}: exists already; choose another folder or pass --overwrite")
+        mend = f"{output}: exists already; choose another folder or pass "
+        raise ImpastoError(mend, Field("overwrite"))
     try:
         with interrupts.mode("raise"):  # so that what is half written goes away
             report = _export(output, encoder, weights, recipe, overwrite)
@@ -62,14 +63,13 @@ def make_recipe(options: dict[str, Any], encoder: type[Encoder] | None = None) -
         if options.get(name) == ["none"]:
             options[name] = ()
     if options.get("history_size", 1) < 1:
-        raise SettingError(f"history must be at least 1, not {options['history_size']}")
+        raise SettingError("history", options["history_size"], "give 1 or more")
     objectives = {}
     for spec in options.get("objectives", ()):
         matched = re.fullmatch(r"([^=]+)=([^:]*):([^:]*)", spec)
         if matched is None:
-            raise SettingError(
-                f"--objective {spec}: write NAME=LAYER,...:LAYER,... (content:style)"
-            )
+            mend = "write NAME=LAYER,...:LAYER,... (content:style)"
+            raise SettingError("objective", spec, mend)
         content, style = (found.split(",") if found else [] for found in matched.groups()[1:])
         objectives[matched[1]] = Layers(content, style)
     heads = [load_head(spec) for spec in options.get("heads", ())]
@@ -82,7 +82,7 @@ def load_head(spec: str) -> Head:
     """The head that MODULE:CLASS names; see ``_load``."""
     from impasto.export import Head
 
-    found: Head = _load("--head", spec, Head)()
+    found: Head = _load("head", spec, Head)()
     return found
 
 
@@ -90,9 +90,9 @@ def load_encoder(spec: str) -> type[Encoder]:
     """The encoder's class that MODULE:CLASS names; see ``_load``."""
     from impasto.export import Encoder
 
-    found: type[Encoder] = _load("--encoder", spec, Encoder)
+    found: type[Encoder] = _load("encoder", spec, Encoder)
     if not getattr(found, "layers", ()):
-        raise SettingError(f"--encoder {spec}: its class must say its `layers`")
+        raise SettingError("encoder", spec, "its class must say its `layers`")
     return found
 
 
@@ -104,25 +104,22 @@ def _load(option: str, spec: str, base: type) -> Any:
     """
     module_name, _, name = spec.partition(":")
     if not module_name or not name:
-        raise SettingError(f"{option} {spec}: write MODULE:CLASS, such as my_module:MyClass")
+        raise SettingError(option, spec, "write MODULE:CLASS, such as my_module:MyClass")
     sys.path.insert(0, os.getcwd())
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # it is the user's: anything may go wrong in it
-        raise SettingError(
-            f"{option} {spec}: {module_name} cannot be imported from this folder "
-            f"({type(error).__name__}: {error})"
-        ) from error
+        reason = f"{type(error).__name__}: {error}"
+        mend = f"{module_name} cannot be imported from this folder ({reason})"
+        raise SettingError(option, spec, mend) from error
     finally:
         sys.path.pop(0)
     kind = getattr(module, name, None)
     if not (isinstance(kind, type) and issubclass(kind, base)):
-        raise SettingError(
-            f"{option} {spec}: {module_name} must have a class {name} derived from "
-            f"impasto.export.{base.__name__}"
-        )
+        mend = f"{module_name} must have a class {name} derived from impasto.export.{base.__name__}"
+        raise SettingError(option, spec, mend)
     if not hasattr(kind, "name"):
-        raise SettingError(f"{option} {spec}: {name} must say its `name`")
+        raise SettingError(option, spec, f"{name} must say its `name`")
     return kind
 
 

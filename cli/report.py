@@ -14,14 +14,14 @@ from .configuration import with_config
 from .console import duration, print_json
 
 if TYPE_CHECKING:
-    from impasto.runtime.bundle.bundle import Bundle
+    from impasto.runtime import Bundle
 
     from .options import Given
 
 
 def inspect_bundle(model: str | None, as_json: bool) -> None:
     """Check a bundle and print what it is."""
-    from impasto.runtime.bundle.bundle import Bundle
+    from impasto.runtime import Bundle
 
     bundle = Bundle(model)
     if as_json:

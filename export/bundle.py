@@ -26,7 +26,7 @@ from impasto.runtime.bundle.manifest import (
 )
 from impasto.runtime.bundle.manifest import Encoder as EncoderEntry
 from impasto.runtime.bundle.manifest import Objective as ObjectiveEntry
-from impasto.runtime.errors import ImpastoError, SettingError
+from impasto.runtime.errors import Field, ImpastoError, SettingError
 
 from . import verify
 from .encoder import Encoder, Geometry, measure
@@ -69,17 +69,15 @@ class Recipe:
         """
         layers = {self.objective: Layers(self.content_layers, self.style_layers)}
         if self.objective in self.objectives:
-            raise SettingError(f"two objectives are named {self.objective!r}: rename one")
+            raise SettingError("objective", self.objective, "two have this name: rename one")
         layers |= self.objectives
         for name in layers:
             if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
-                raise SettingError(
-                    f"an objective cannot be named {name!r}: use letters from a to z, digits, _, -"
-                )
+                raise SettingError("objective", name, "use letters from a to z, digits, _, -")
         for pooling in self.poolings or ():
             if pooling not in encoder.poolings:
                 there = ", ".join(encoder.poolings)
-                raise SettingError(f"no pooling {pooling!r}: there are {there}")
+                raise SettingError("pooling", pooling, f"there are {there}")
         heads = [head() for head in HEADS] + list(self.heads)
         return {
             name: places(encoder, heads, found.content, found.style)
@@ -100,7 +98,9 @@ def export_bundle(
     """
     target = Path(folder)
     if target.exists() and not overwrite:
-        raise ImpastoError(f"{target}: exists already; choose another folder or pass --overwrite")
+        raise ImpastoError(
+            f"{target}: exists already; choose another folder or pass ", Field("overwrite")
+        )
     if target.exists() and not (target / FILE_NAME).is_file():
         raise ImpastoError(f"{target}: not a bundle, so not overwritten; choose another folder")
     with _tracing():

@@ -83,10 +83,8 @@ def check_layers(encoder: type[Encoder] | Encoder, names: Collection[str]) -> No
     """Raises SettingError where a name is neither a layer of the encoder nor the image."""
     for name in names:
         if name not in (*encoder.layers, IMAGE):
-            raise SettingError(
-                f"no layer {name!r} in {encoder.name}: it has {encoder.layers[0]} to "
-                f"{encoder.layers[-1]}"
-            )
+            there = f"{encoder.layers[0]} to {encoder.layers[-1]}"
+            raise SettingError("layer", name, f"{encoder.name} has {there}")
 
 
 @dataclass(frozen=True)

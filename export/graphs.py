@@ -134,7 +134,6 @@ def add_optimizers(draft: Draft, history_size: int) -> Optimizers:
     }  # fmt: skip
     adam_out = {"next_image": image, "next_count": one, "next_mean": image, "next_square": image}
     older = range(1, history_size)
-    optimizer = LBFGS(history_size, (ALIGNMENT, ALIGNMENT), 0.0, 1.0)
     lbfgs_in: dict[str, Shape] = {
         "image": image,
         "gradient": image,

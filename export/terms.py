@@ -156,10 +156,12 @@ def places(
     names = [*TAKEN, *(name_of(head, layer) for head, layer in found)]
     if len(set(names)) < len(names):
         raise SettingError(
-            "a head has a name that is taken, by another or by the graphs: give yours another"
+            "head",
+            ", ".join(h.name for h in heads),
+            "a name is taken, by another head or by the graphs: give yours another",
         )
     if all(layer == IMAGE for _, layer in found):
-        raise SettingError("no layer at all: name a content or a style layer")
+        raise SettingError("layer", "none", "name a content or a style layer")
     return found
 
 
@@ -182,14 +184,14 @@ def split(
 def _check(head: Head) -> None:
     for name, source in head.inputs.items():
         if source not in get_args(Source):
+            there = ", ".join(get_args(Source))
             raise SettingError(
-                f"head {head.name!r}: no source {source!r} for its input {name!r}: there are "
-                f"{', '.join(get_args(Source))}"
+                "head", head.name, f"input {name!r} has the source {source!r}: there are {there}"
             )
     for name in (head.name, *head.inputs):
         if not re.fullmatch(r"[A-Za-z]\w*", name):
-            raise SettingError(f"head {head.name!r}: {name!r} is no name for it or an input of it")
+            raise SettingError("head", head.name, f"{name!r} is no name for it or an input of it")
     if head.count is not None and head.inputs.get(head.count) not in OWN:
         raise SettingError(
-            f"head {head.name!r}: it counts {head.count!r}, which is no region or given input of it"
+            "head", head.name, f"it counts {head.count!r}, which is no region or given input of it"
         )

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from . import records
 from .errors import CheckpointError
 from .level import Level, Pictures
-from .machine.atomic import writing
+from .machine.atomic import refusal, writing
 from .objective import Point
 from .planning.plan import Plan
 from .settings import Machine
@@ -137,10 +137,7 @@ def save(
                 file.write(data)
             file.write(digest.digest())
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise CheckpointError(
-            f"{path}: the checkpoint cannot be written ({reason}); choose another place for it"
-        ) from error
+        raise CheckpointError(f"the checkpoint {path} ", *refusal(error)) from error
 
 
 def load(path: str | os.PathLike[str], bundle: str | None = None) -> Checkpoint:

@@ -212,8 +212,12 @@ class Engine:
             **cast(SettingsKeywords, {k: v for k, v in given.items() if k not in own}),
         )
 
+        channels, least = self.manifest.canvas.channels, self.manifest.encoder.alignment
+
         def size(source: Source) -> Size:
-            return picture_size(source, max_pixels=machine.max_pixels)
+            return picture_size(
+                source, max_pixels=machine.max_pixels, channels=channels, least=least
+            )
 
         sizes = Sizes(
             content=None if sources.content is None else size(sources.content),
@@ -224,10 +228,11 @@ class Engine:
 
     def _pictures(self, plan: Plan, sources: _Sources, machine: Machine) -> Pictures:
         """Decoded, and no larger than the plan needs."""
-        room = budget(machine.memory)
+        room, channels = budget(machine.memory), self.manifest.canvas.channels
 
         def read(source: Source, most: Size) -> Picture:
-            return read_picture(source, max_pixels=machine.max_pixels, within=most, memory=room)
+            limits = {"max_pixels": machine.max_pixels, "memory": room, "channels": channels}
+            return read_picture(source, within=most, **limits)
 
         least = self.manifest.encoder.alignment
         shapes = zip(sources.styles, plan.sizes.styles, strict=True)

@@ -27,8 +27,8 @@ RETRIES, SHORTER = 8, 0.3
 STALLED = 1e-7
 """Relative change of the loss below which an iteration did nothing."""
 RESOLUTION = 1e-3
-"""Of the canvas' range, a quarter of an 8-bit level. Where no pixel need move so far for the loss to
-grow, whatever the direction, an image is a minimum as far as float32 can tell."""
+"""Of the canvas' range: a quarter of an 8-bit level. Where the loss grows although no pixel moves so
+far, the image is a minimum as far as float32 can tell."""
 PATIENCE = 5
 """So many idle iterations restart the optimizer; as many again end the scale."""
 

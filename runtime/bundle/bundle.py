@@ -32,7 +32,10 @@ class Bundle:
         """
         self.path = locate(location)
         source = self.path / FILE_NAME
-        self.manifest = Manifest.from_json(_read(source, MAX_MANIFEST), str(source))
+        text = _read(source, MAX_MANIFEST)
+        self.digest = hashlib.sha256(text).hexdigest()
+        """Of the manifest, which has those of the files."""
+        self.manifest = Manifest.from_json(text, str(source))
         check_manifest(self.manifest, source)
         self.files = {
             name: _verified(self.path / name, expected)

@@ -116,7 +116,7 @@ def choose_device(
     """
     matched = re.fullmatch(r"auto|cpu|cuda(?::(\d{1,3}))?", wanted)
     if not matched:
-        raise SettingError(f"no device {wanted!r}: say auto, cpu, cuda or cuda:N")
+        raise SettingError("device", wanted, "say auto, cpu, cuda or cuda:N")
     if wanted == "cpu":
         onnxruntime()
         return Device("cpu")
@@ -314,3 +314,14 @@ class Graphs:
             if graph is None:
                 graph = self._shared[key] = self.open(*key)
             return graph
+
+
+class Terminated(Exception):  # noqa: N818
+    """A job was ended."""
+
+
+class Termination:
+    """Ends a job."""
+
+    def terminate(self) -> None:
+        """Now."""

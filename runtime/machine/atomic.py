@@ -14,6 +14,8 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from impasto.runtime.errors import Field
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 _FULL = "does not fit on its disk; free some space or choose another folder"
 _LOCKED = "is in a folder that may not be written to; choose another or change its permissions"
 _REFUSALS = {
-    errno.EEXIST: "exists already; pass --overwrite (overwrite=True) to replace it",
     errno.EISDIR: "is a folder; give the name of a file to write",
     errno.ENODEV: "is a pipe or device; give the name of a file to write",
     errno.ENOTDIR: "leads to a folder that does not exist; create it first",
@@ -38,8 +39,14 @@ class ReadOnlyFileError(PermissionError):
     """A file that is there and may not be replaced."""
 
 
-def refusal(error: Exception) -> str:
+def refusal(error: Exception) -> tuple[str | Field, ...]:
     """What is wrong with a file, and the mend, to follow its name in a sentence."""
+    if getattr(error, "errno", 0) == errno.EEXIST:
+        return "exists already; to replace it, pass ", Field("overwrite")
+    return (_reason(error),)
+
+
+def _reason(error: Exception) -> str:
     if isinstance(error, ReadOnlyFileError):
         return "is read-only; change its permissions or choose another name"
     reason = getattr(error, "strerror", None) or str(error)

@@ -9,8 +9,6 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
-import psutil
-
 from impasto.runtime.errors import SettingError
 
 from .cgroups import OWN, ROOT, entries, groups, number
@@ -36,7 +34,7 @@ def parse(amount: int | str) -> int:
     """
     matched = re.fullmatch(r"(\d+(?:\.\d*)?) *([KMGT]?)(i?)B?", str(amount).strip(), re.IGNORECASE)
     if not matched:
-        raise SettingError(f"memory must be a number such as 2GB or 800M, not {amount!r}")
+        raise SettingError("memory", amount, "give a number such as 2GB or 800M")
     unit = UNITS[matched[2].upper()]
     if matched[3]:
         unit = {10**3: 2**10, 10**6: 2**20, 10**9: 2**30, 10**12: 2**40}.get(unit, 1)
@@ -56,9 +54,7 @@ def budget(amount: int | str | None) -> int:
         return max(0, round(SHARE * (free() - ledger.outstanding())))
     allowed, there_is = parse(amount), total()
     if allowed > there_is:
-        raise SettingError(
-            f"memory must be at most the {show(there_is)} that there are here, not {amount!r}"
-        )
+        raise SettingError("memory", amount, f"there are {show_bytes(there_is)} here: give less")
     return max(0, round(SURE * allowed) - used() - ledger.outstanding())
 
 
@@ -70,6 +66,8 @@ def allowance(added: int) -> str:
 
 def used() -> int:
     """Resident bytes of this process."""
+    import psutil
+
     return int(psutil.Process().memory_info().rss)
 
 
@@ -78,6 +76,8 @@ def free(root: Path = ROOT, own: Path = OWN) -> int:
 
     What a container has cached of files counts as taken there, but is given up when needed.
     """
+    import psutil
+
     found = int(psutil.virtual_memory().available)
     for group in groups("memory", root, own):
         for current, cached, limits in _FILES:
@@ -91,6 +91,8 @@ def free(root: Path = ROOT, own: Path = OWN) -> int:
 
 def total(root: Path = ROOT, own: Path = OWN) -> int:
     """Bytes that the machine has, or this container may have."""
+    import psutil
+
     found = int(psutil.virtual_memory().total)
     for group in groups("memory", root, own):
         for _, _, limits in _FILES:
@@ -180,6 +182,6 @@ def planning() -> AbstractContextManager[object]:
     return ledger.lock
 
 
-def show(amount: float) -> str:
+def show_bytes(amount: float) -> str:
     """``1.2 GB``."""
     return f"{amount / 1e9:.1f} GB" if amount >= 1e9 else f"{amount / 1e6:.0f} MB"

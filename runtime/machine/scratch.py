@@ -11,16 +11,16 @@ import tempfile
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.errors import SettingError
+from impasto.runtime.errors import ImpastoError
 
-from .memory import show
+from .memory import show_bytes
 
 
 class Scratch:
     """A float32 array of zeros in a file that is gone with it; ``what`` is said if it has no room.
 
     Raises:
-        SettingError: it has none.
+        ImpastoError: it has none.
     """
 
     def __init__(self, shape: tuple[int, ...], what: str) -> None:
@@ -44,28 +44,28 @@ def check_room(size: int) -> None:
     """Whether so many bytes have room now, so that it is said before anything is computed.
 
     Raises:
-        SettingError: they have none, or there is no folder for temporary files.
+        ImpastoError: they have none, or there is no folder for temporary files.
     """
     if not size:  # who needs no file may have no folder for one
         return
     free = shutil.disk_usage(_folder()).free
     if size > free:
-        raise _no_room(size, "temporary files", f"{show(free)} are free")
+        raise _no_room(size, "temporary files", f"{show_bytes(free)} are free")
 
 
 def _folder() -> str:
     try:
         return tempfile.gettempdir()
     except FileNotFoundError:
-        raise SettingError(
+        raise ImpastoError(
             "large pictures need temporary files, and no folder for them can be written: "
             "set TMPDIR to one that can"
         ) from None
 
 
-def _no_room(size: int, what: str, reason: str | None) -> SettingError:
-    return SettingError(
-        f"{_folder()} has no room for {show(size)} of {what} ({reason}): "
+def _no_room(size: int, what: str, reason: str | None) -> ImpastoError:
+    return ImpastoError(
+        f"{_folder()} has no room for {show_bytes(size)} of {what} ({reason}): "
         "set TMPDIR to a folder that has"
     )
 

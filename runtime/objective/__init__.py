@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from impasto.runtime.bundle.manifest import Pair
-from impasto.runtime.errors import SettingError
 from impasto.runtime.graphs.session import Graphs
 
 from .objective import Objective, Point, Slot, Targets, Tensor
@@ -22,7 +21,7 @@ def make_objective(
     """An objective for images of a size, in tiles where it has more than ``tile_pixels``.
 
     Raises:
-        SettingError: tiles so small would be all margin.
+        ValueError: tiles so small would be all margin; no plan has such.
     """
     manifest = graphs.bundle.manifest
     if tile_pixels is None or math.prod(size) <= tile_pixels or not manifest.encoder.tiled:
@@ -30,5 +29,5 @@ def make_objective(
     margin = manifest.objectives[name].margin
     shape = tile_shape(*size, tile_pixels, margin, manifest.encoder.alignment)
     if shape is None:
-        raise SettingError(f"a tile of {tile_pixels} pixels is too small for a margin of {margin}")
+        raise ValueError(f"a tile of {tile_pixels} pixels is too small for a margin of {margin}")
     return Tiled(graphs, name, pooling, size, shape)

@@ -114,15 +114,14 @@ class Objective(ABC):
             shape, blank = self._shape(name), float(self._inputs[name].source == "region")
             found[name] = targets.get(name, np.broadcast_to(np.float32(blank), shape))
             if found[name].shape != shape:
-                raise SettingError(f"{name} must have the shape {shape}, not {found[name].shape}")
+                raise SettingError("maps", name, f"give the shape {shape}, not {found[name].shape}")
         return found
 
     def _checked(self, targets: Targets) -> None:
         for name in targets:
             if name not in self._inputs:
-                raise SettingError(
-                    f"no term takes {name!r}: there are {', '.join(self._inputs) or 'no inputs'}"
-                )
+                there = ", ".join(self._inputs) or "nothing"
+                raise SettingError("maps", name, f"the terms take {there}")
 
     def _shape(self, name: str) -> tuple[int, ...]:
         return fix(self._inputs[name].shape, *self._size)

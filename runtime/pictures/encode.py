@@ -112,4 +112,4 @@ def _writing(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        raise ImageError(f"{name} {refusal(error)}") from error
+        raise ImageError(f"{name} ", *refusal(error)) from error

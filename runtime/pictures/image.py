@@ -20,22 +20,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from impasto.runtime.errors import ImageError, ImpastoError
-from impasto.runtime.machine.memory import allowance, show
+from impasto.runtime.errors import Field, ImageError, ImpastoError
+from impasto.runtime.machine.memory import allowance, show_bytes
 
 from .decode import FORMATS, open_header, stored
 from .encode import check_output, write_image
 from .shapes import (
     BAND,
     MIN_SIDE,
-    area_size,
     assemble,
     from_tensor,
-    least_long_side,
     padded_size,
     resample,
     resize,
-    scaled_size,
     to_tensor,
 )
 from .stored import turned, unit
@@ -51,16 +48,13 @@ __all__ = [
     "MIN_SIDE",
     "Picture",
     "Source",
-    "area_size",
     "check_output",
     "from_tensor",
-    "least_long_side",
     "padded_size",
     "picture_size",
     "read_picture",
     "resample",
     "resize",
-    "scaled_size",
     "to_tensor",
     "write_image",
 ]
@@ -77,12 +71,20 @@ _WORKING = 100
 _log = logging.getLogger(__name__)
 
 
-def picture_size(source: Source, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+def picture_size(
+    source: Source,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    channels: int = 3,
+    least: tuple[int, int] = (MIN_SIDE, MIN_SIDE),
+) -> tuple[int, int]:
     """(height, width) that ``read_picture`` will give of ``source``, from its header alone.
 
-    Raises ImageError as ``read_picture`` does, for all that can be told without decoding.
+    No side may be below ``least``. Raises ImageError as ``read_picture`` does, for all that can be
+    told without decoding.
     """
-    with _opened(source, max_pixels) as picture:
+    with _opened(source, max_pixels, channels) as picture:
+        _check_side(picture, least)
         return picture.size
 
 
@@ -92,6 +94,7 @@ def read_picture(
     max_pixels: int = MAX_PIXELS,
     within: tuple[int, int] | None = None,
     memory: int | None = None,
+    channels: int = 3,
 ) -> NDArray[np.float32]:
     """Read ``source`` as (height, width, 3) float32 RGB in [0, 1], C-contiguous.
 
@@ -103,22 +106,29 @@ def read_picture(
 
     A picture of more than ``max_pixels``, or that takes more than ``memory`` bytes to read, is
     refused before it is decoded. One that is higher or wider than ``within``, (height, width),
-    comes in exactly that size, as ``resize`` would make it of the whole.
+    comes in exactly that size, as ``resize`` would make it of the whole. Where ``channels`` are not
+    3 nothing but an array (height, width, channels) can be read.
 
     Raises ImageError for everything that is not such a picture.
     """
-    with _opened(source, max_pixels) as picture:
+    with _opened(source, max_pixels, channels) as picture:
         height, width = size = picture.size
         if within is not None and (height > within[0] or width > within[1]):
             size = within
-        peak = picture.decoding + _WORKING * max(BAND, picture.width) + 12 * size[0] * size[1]
+        peak = (
+            picture.decoding
+            + _WORKING * max(BAND, picture.width)
+            + 4 * channels * size[0] * size[1]
+        )
         if memory is not None and peak > memory:
             raise ImageError(
-                f"{picture.name} takes {show(peak)} to read, and {show(memory)} are free for it; "
-                f"make it smaller, or allow --memory {allowance(peak)} (memory=)"
+                f"{picture.name} takes {show_bytes(peak)} to read, and {show_bytes(memory)} are free "
+                "for it; make it smaller, or allow ",
+                Field("memory"),
+                allowance(peak),
             )
         picture.load()
-        result = np.empty((*size, 3), np.float32)
+        result = np.empty((*size, channels), np.float32)
         upright = turned(result, picture.orientation)
         assemble(picture.rows, picture.height, picture.width, upright)
         return result
@@ -129,6 +139,7 @@ class _Given:
     """An array that somebody gave, as ``Stored`` is a file."""
 
     array: NDArray[Any]
+    channels: int
     name = "the array"
     orientation = 1
     decoding = 0
@@ -139,8 +150,11 @@ class _Given:
 
     def __post_init__(self) -> None:
         array = self.array
-        if array.ndim not in {2, 3} or array.shape[2:] not in {(), (3,)}:
-            raise ImageError(f"the array has shape {array.shape}; give (height, width, 3) as RGB")
+        kinds = {(), (3,)} if self.channels == 3 else {(self.channels,)}
+        if array.ndim not in {2, 3} or array.shape[2:] not in kinds:
+            raise ImageError(
+                f"the array has shape {array.shape}; give (height, width, {self.channels})"
+            )
         self.height, self.width = array.shape[:2]
 
     def load(self) -> None:
@@ -159,13 +173,17 @@ class _Given:
 
 
 @contextmanager
-def _opened(source: Source, max_pixels: int) -> Iterator[Stored | _Given]:
+def _opened(source: Source, max_pixels: int, channels: int) -> Iterator[Stored | _Given]:
     """What ``source`` is, up to its pixels; its size is in the limits."""
     if isinstance(source, np.ndarray):
-        picture: Stored | _Given = _Given(source)
+        picture: Stored | _Given = _Given(source, channels)
         with _readable(picture.name):
             _check_size(picture, max_pixels)
             yield picture
+    elif channels != 3:
+        raise ImageError(
+            f"a canvas of {channels} channels takes arrays (height, width, {channels})"
+        )
     elif isinstance(source, Image.Image):
         with _readable("the image"):
             picture = stored(source, "the image")
@@ -188,17 +206,22 @@ def _opened(source: Source, max_pixels: int) -> Iterator[Stored | _Given]:
         raise ImageError(f"cannot read a {kind}; give a path, a Pillow image or a NumPy array")
 
 
+def _check_side(picture: Stored | _Given, least: tuple[int, int]) -> None:
+    height, width = picture.size
+    if height < least[0] or width < least[1]:
+        raise ImageError(
+            f"{picture.name} is {width} x {height} pixels; give a picture of at least "
+            f"{least[1]} x {least[0]}"
+        )
+
+
 def _check_size(picture: Stored | _Given, max_pixels: int) -> None:
     height, width = picture.height, picture.width
-    if min(height, width) < MIN_SIDE:
-        raise ImageError(
-            f"{picture.name} is {width} x {height} pixels; give a picture of at least {MIN_SIDE} "
-            "a side"
-        )
     if height * width > max_pixels:
         raise ImageError(
             f"{picture.name} has {width} x {height} = {width * height:,} pixels, over the limit of "
-            f"{max_pixels:,}; raise it with --max-pixels (max_pixels=) or make the picture smaller"
+            f"{max_pixels:,}; make it smaller, or raise the limit with ",
+            Field("max_pixels"),
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from impasto.runtime.errors import SettingError
+from impasto.runtime.errors import Field, OutOfMemoryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ def resize(picture: NDArray[np.float32], height: int, width: int) -> NDArray[np.
     """Resample (h, w, channels) to (height, width, channels), antialiased Lanczos, in [0, 1].
 
     Raises:
-        SettingError: it does not fit into memory; as in all that is here.
+        OutOfMemoryError: it does not fit into memory; as in all that is here.
     """
     resized = resample(picture, height, width)
     return np.clip(resized, 0, 1, out=resized)
@@ -86,40 +86,6 @@ def _lanczos(x: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.where(np.abs(x) < LOBES, inside, 0).astype(np.float32)
 
 
-def scaled_size(height: int, width: int, long_side: int) -> tuple[int, int]:
-    """(height, width) in the same proportions, the longer one ``long_side``.
-
-    Raises:
-        SettingError: the shorter one would be below MIN_SIDE.
-    """
-    short = round(min(height, width) * long_side / max(height, width))
-    if short < MIN_SIDE:
-        raise SettingError(
-            f"size must be {least_long_side(height, width)} or more for {width} x {height} "
-            f"pixels, not {long_side}: the short side would be {short} and has to be {MIN_SIDE}"
-        )
-    return (short, long_side) if height < width else (long_side, short)
-
-
-def least_long_side(height: int, width: int) -> int:
-    """The least ``long_side`` for which ``scaled_size`` keeps the proportions."""
-    short, long = sorted((height, width))
-    side = max(MIN_SIDE, (2 * MIN_SIDE - 1) * long // (2 * short))
-    while round(short * side / long) < MIN_SIDE:
-        side += 1
-    return side
-
-
-def area_size(height: int, width: int, pixels: int) -> tuple[int, int]:
-    """(height, width) in the same proportions with about so many pixels.
-
-    It has more of them where a side would be below MIN_SIDE, but not more than it has now.
-    """
-    least = min(1, MIN_SIDE / min(height, width))
-    factor = max(math.sqrt(pixels / (height * width)), least)
-    return round(height * factor), round(width * factor)
-
-
 def padded_size(height: int, width: int, alignment: tuple[int, int]) -> tuple[int, int]:
     """(height, width) of what ``to_tensor`` makes of a picture."""
     return height + -height % alignment[0], width + -width % alignment[1]
@@ -159,6 +125,6 @@ def _fitting(height: int, width: int) -> Iterator[None]:
     try:
         yield
     except MemoryError as error:
-        raise SettingError(
-            f"{width} x {height} pixels do not fit into memory; choose a smaller size"
+        raise OutOfMemoryError(
+            f"{width} x {height} pixels do not fit into memory; choose a smaller ", Field("size")
         ) from error

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from impasto.runtime import records
 from impasto.runtime.bundle.manifest import Manifest, Objective
 from impasto.runtime.errors import Field, SettingError
-from impasto.runtime.machine.memory import allowance, show
+from impasto.runtime.machine.memory import allowance, show_bytes
 from impasto.runtime.objective.tiles import cut, tile_shape
 from impasto.runtime.pictures.image import padded_size
 from impasto.runtime.settings import QUALITIES, Settings, shares, term_weights
@@ -150,8 +150,8 @@ def _fit(manifest: Manifest, settings: Settings, size: Size, iterations: int, ro
     raise SettingError(
         "size",
         settings.size,
-        f"{size[1]} x {size[0]} pixels need {show(least.memory)} more memory than the program "
-        f"has, and {show(max(room, 0))} are free for it: choose a smaller one, or allow ",
+        f"{size[1]} x {size[0]} pixels need {show_bytes(least.memory)} more memory than the program"
+        f" has, and {show_bytes(max(room, 0))} are free for it: choose a smaller one, or allow ",
         Field("memory"),
         allowance(least.memory),
     )

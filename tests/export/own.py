@@ -57,7 +57,7 @@ class Regional(Head):
     """Gram matrices of a region, over as many positions as it has."""
 
     name, count = "regional", "region"
-    inputs = {"target": "style", "region": "region"}
+    inputs: ClassVar = {"target": "style", "region": "region"}
 
     def statistics(
         self, features: torch.Tensor, mask: torch.Tensor | None, region: torch.Tensor
@@ -73,8 +73,8 @@ class Temporal(Head):
     """The picture is to stay as another one, where that is to be trusted."""
 
     name, layers = "temporal", ("image",)
-    inputs = {"target": "given", "trust": "given"}
-    channels = {"trust": 1}
+    inputs: ClassVar = {"target": "given", "trust": "given"}
+    channels: ClassVar = {"trust": 1}
 
     def statistics(
         self,
