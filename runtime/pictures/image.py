@@ -141,12 +141,12 @@ class _Given:
         array = self.array
         if array.ndim not in {2, 3} or array.shape[2:] not in {(), (3,)}:
             raise ImageError(f"the array has shape {array.shape}; give (height, width, 3) as RGB")
+        if array.dtype != np.uint8 and array.dtype.kind != "f":
+            raise ImageError(f"the array holds {array.dtype}; give uint8, or floats from 0 to 1")
         self.height, self.width = array.shape[:2]
 
     def load(self) -> None:
         array = self.array
-        if array.dtype != np.uint8 and array.dtype.kind != "f":
-            raise ImageError(f"the array holds {array.dtype}; give uint8, or floats from 0 to 1")
         self._white = 255 if array.dtype == np.uint8 else 1
         low, high = array.min(), array.max()
         if not 0 <= low <= high <= self._white:  # false for NaN too

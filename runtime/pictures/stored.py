@@ -14,7 +14,7 @@ from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from .tiff import BITS, COPIED, PLANAR, ROWS, TILE_WIDTH
+from .tiff import BITS, PLANAR, ROWS, TILE_WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +114,7 @@ def decoding(image: Image.Image) -> int:
     """Bytes that loading ``image`` takes at its peak, or a little less; 0 if it is loaded.
 
     Beside its own pixels there are WebP's three canvases, a progressive JPEG's coefficients, the
-    strip and the file itself where libtiff works, and the copy that is a TIFF turned upright.
+    strip and the file itself where libtiff works, and a TIFF while Pillow turns it upright.
     """
     tiles: list[Any] = getattr(image, "tile", [])
     pixels, bands = image.width * image.height, len(image.getbands())
@@ -135,7 +135,7 @@ def decoding(image: Image.Image) -> int:
 
 def _by_tiff(image: TiffImageFile, pixels: int, kept: int, codec: str) -> int:
     tags = image.tag_v2
-    needed = int(image.info.get(COPIED, 0))
+    needed = 0
     if tags.get(ExifTags.Base.Orientation, 1) != 1:
         needed += pixels * kept
     if codec == "libtiff":
