@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 INVERTED = "impasto: white is zero"
 """In ``info``: the samples are to be subtracted from white."""
+ORIENTED = "impasto: orientation"
+"""In ``info``: that of a picture in a SubIFD, which the first directory tells."""
 
-SUBFILE, OLD_SUBFILE, BITS, PHOTOMETRIC = 254, 255, 258, 262
+SUBFILE, OLD_SUBFILE, BITS, PHOTOMETRIC, ORIENTATION = 254, 255, 258, 262, 274
 ROWS, PLANAR, COLORS, TILE_WIDTH, SUBIFDS, FORMAT = 278, 284, 320, 322, 330, 339
 _ASIDE = 1 | 4 | 8 | 16  # a reduced image, a mask, a depth map, an enhanced image
 _RAW = {32803, 34892}  # a sensor's mosaic, and linear light in the camera's own colours
@@ -41,15 +43,15 @@ def open_tiff(file: IO[bytes], name: str) -> TiffImageFile:
     layout = _Layout(file)
     if layout.header[:4] == b"MM\0+":
         raise ImageError(f"{name} is a BigTIFF that cannot be read here; save it as TIFF or PNG")
-    first = start, tags = next(layout.directories())
-    if _is_aside(tags):
+    chosen = start, first = next(layout.directories())
+    if _is_aside(first):
         others = layout.directories()
-        first = next((found for found in others if not _is_aside(found[1])), first)
-    offset, tags = first
+        chosen = next((found for found in others if not _is_aside(found[1])), chosen)
+    offset, tags = chosen
     bits = max(tags.get(BITS, (1,)))
     _check(tags, bits, name)
     patches = {}
-    if offset != start:
+    if offset != start:  # the header tells the first directory at 4, that of a BigTIFF at 8
         patches[layout.size] = layout.number(offset)
     inverted = bits not in {1, 2, 4, 8} and tags.get(PHOTOMETRIC) == 0
     if inverted:
@@ -57,6 +59,8 @@ def open_tiff(file: IO[bytes], name: str) -> TiffImageFile:
     file.seek(0)
     image = TiffImageFile(cast("IO[bytes]", _Patched(file, patches)) if patches else file, "")
     image.info[INVERTED] = inverted
+    if offset != start and ORIENTATION not in tags:
+        image.info[ORIENTED] = first.get(ORIENTATION, 1)
     image.info.pop("xmp", None)  # Pillow would turn the picture by it, but gives the size unturned
     _mend_palette(image)
     return image

@@ -461,6 +461,19 @@ def test_a_tiff_that_begins_with_a_thumbnail(
     assert picture_size(path) == PICTURE.shape[:2]
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_a_camera_tells_the_orientation_with_the_thumbnail(tmp_path: Path, own: bool) -> None:
+    """Unless the picture itself has one."""
+    turned = [(274, 3, 1, 6, True)]  # stored row 0 is seen at the right
+    with tifffile.TiffWriter(tmp_path / "a.dng") as file:
+        options = {"photometric": "rgb", "metadata": None}
+        file.write(SMALL, subfiletype=1, subifds=1, extratags=turned, **options)
+        file.write(PICTURE, extratags=[(274, 3, 1, 3, True)] if own else [], **options)
+    expected = PICTURE[::-1, ::-1] if own else PICTURE.swapaxes(0, 1)[:, ::-1]
+    assert picture_size(tmp_path / "a.dng") == expected.shape[:2]
+    assert_reads(tmp_path / "a.dng", expected / 255)
+
+
 def test_several_pages_of_which_the_first_is_whole(tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         file.write(PICTURE, subfiletype=0, photometric="rgb", metadata=None)
