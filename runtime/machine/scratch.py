@@ -28,9 +28,9 @@ class Scratch:
         with tempfile.TemporaryFile(dir=_folder()) as file:
             try:
                 _reserve(file.fileno(), size)
-            except OSError as error:
+                self._map = mmap.mmap(file.fileno(), size)
+            except OSError as error:  # of the disk, or of addresses
                 raise _no_room(size, what, error.strerror) from None
-            self._map = mmap.mmap(file.fileno(), size)
         self.array: NDArray[np.float32] = np.frombuffer(self._map, np.float32, math.prod(shape))
         self.array = self.array.reshape(shape)
 

@@ -41,7 +41,8 @@ def is_deep(image: Image.Image) -> bool:
 def is_colour(image: Image.Image) -> bool:
     """Tell if ``image``, not yet loaded, has several channels of 16 bits in its file."""
     raw, white = raw_mode(image)
-    return image.mode in {"RGB", "RGBA"} and (";16" in raw or (white or 0) > 255)
+    deep = raw.endswith((";16B", ";16L", ";16N"))  # but not BGR;16, two bytes a pixel
+    return image.mode in {"RGB", "RGBA"} and (deep or (white or 0) > 255)
 
 
 class Deep(Stored):
@@ -127,7 +128,7 @@ class Deep(Stored):
             return np.minimum(unit(samples, self._white), 1)
         full = samples if self._white == 65535 else samples * (65535 / self._white)
         if self._exact:
-            return self._exact(full.astype(np.uint16))
+            return self._exact(np.rint(full).astype(np.uint16))
         eight = np.rint(full / 257).astype(np.uint8)  # a profile of tables: lcms has 8 bits
         image = Image.fromarray(eight if eight.shape[2] == 3 else eight[:, :, 0])
         return unit(np.asarray(self._lcms(image)), 255)

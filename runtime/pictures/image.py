@@ -101,8 +101,8 @@ def read_picture(
     ``source`` is the path of a picture (PNG, JPEG, WebP, TIFF, BMP, GIF, PPM), a Pillow image, or
     an array: (height, width, 3) or gray (height, width), uint8 or floats in [0, 1]. The EXIF
     orientation and an embedded colour profile are applied, transparency is laid on white, and of an
-    animation the first frame is read. Gray and RGB of 16 bits keep all of them, but where their
-    profile consists of tables, and CMYK is read with 8.
+    animation the first frame is read. Gray and RGB of 16 bits keep all of them, but 8 where their
+    profile consists of tables; CMYK, and a Pillow image that is loaded, have what Pillow left.
 
     A picture of more than ``max_pixels``, or that takes more than ``memory`` bytes to read, is
     refused before it is decoded. One that is higher or wider than ``within``, (height, width),
@@ -155,12 +155,12 @@ class _Given:
             raise ImageError(
                 f"the array has shape {array.shape}; give (height, width, {self.channels})"
             )
+        if array.dtype != np.uint8 and array.dtype.kind != "f":
+            raise ImageError(f"the array holds {array.dtype}; give uint8, or floats from 0 to 1")
         self.height, self.width = array.shape[:2]
 
     def load(self) -> None:
         array = self.array
-        if array.dtype != np.uint8 and array.dtype.kind != "f":
-            raise ImageError(f"the array holds {array.dtype}; give uint8, or floats from 0 to 1")
         self._white = 255 if array.dtype == np.uint8 else 1
         low, high = array.min(), array.max()
         if not 0 <= low <= high <= self._white:  # false for NaN too

@@ -10,11 +10,11 @@ import warnings
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from .tiff import BITS, COPIED, PLANAR, ROWS, TILE_WIDTH
+from .tiff import BITS, ORIENTATION, ORIENTED, PLANAR, ROWS, TILE_WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +114,7 @@ def decoding(image: Image.Image) -> int:
     """Bytes that loading ``image`` takes at its peak, or a little less; 0 if it is loaded.
 
     Beside its own pixels there are WebP's three canvases, a progressive JPEG's coefficients, the
-    strip and the file itself where libtiff works, and the copy that is a TIFF turned upright.
+    strip and the file itself where libtiff works, and a TIFF while Pillow turns it upright.
     """
     tiles: list[Any] = getattr(image, "tile", [])
     pixels, bands = image.width * image.height, len(image.getbands())
@@ -135,8 +135,8 @@ def decoding(image: Image.Image) -> int:
 
 def _by_tiff(image: TiffImageFile, pixels: int, kept: int, codec: str) -> int:
     tags = image.tag_v2
-    needed = int(image.info.get(COPIED, 0))
-    if tags.get(ExifTags.Base.Orientation, 1) != 1:
+    needed = 0
+    if tags.get(ORIENTATION, 1) != 1:
         needed += pixels * kept
     if codec == "libtiff":
         bits = sum(tags.get(BITS, (1,)))
@@ -206,12 +206,13 @@ def _orientation(image: Image.Image) -> int:
     A PNG's own ``getexif`` would decode it first, for EXIF data that come after the pixels.
     """
     if isinstance(image, TiffImageFile):
-        return 1
-    exif = unless_broken(lambda: Image.Image.getexif(image), Image.Exif())
-    if isinstance(image, PngImageFile) and image.tile and not exif:
-        unless_broken(lambda: exif.load(_late_exif(image)), None)
-    found = unless_broken(lambda: int(exif.get(ExifTags.Base.Orientation) or 1), 1)
-    return found if 1 <= found <= 8 else 1
+        found = image.info.get(ORIENTED, 1)
+    else:
+        exif = unless_broken(lambda: Image.Image.getexif(image), Image.Exif())
+        if isinstance(image, PngImageFile) and image.tile and not exif:
+            unless_broken(lambda: exif.load(_late_exif(image)), None)
+        found = unless_broken(lambda: int(exif.get(ORIENTATION) or 1), 1)
+    return found if found in range(1, 9) else 1
 
 
 def _late_exif(image: PngImageFile) -> bytes:

@@ -2,13 +2,13 @@
 
 A camera's TIFF begins with a thumbnail and keeps the picture in a SubIFD; Pillow opens the first
 image. Pillow also leaves samples of more than 8 bits as they are where white is zero, or does not
-know their layout. Both are mended by a copy of the file in which a few bytes differ.
+know their layout. Both are mended by a view of the file in which a few bytes differ.
 """
 
 from __future__ import annotations
 
-from io import BytesIO
-from typing import TYPE_CHECKING
+import io
+from typing import TYPE_CHECKING, cast
 
 from PIL import ImagePalette
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO, Literal
 
+    from _typeshed import WriteableBuffer
+
 INVERTED = "impasto: white is zero"
 """In ``info``: the samples are to be subtracted from white."""
-COPIED = "impasto: bytes of the copy"
-"""In ``info``: how large a copy of the file is held."""
+ORIENTED = "impasto: orientation"
+"""In ``info``: that of a picture in a SubIFD, which the first directory tells."""
 
-SUBFILE, OLD_SUBFILE, BITS, PHOTOMETRIC = 254, 255, 258, 262
+SUBFILE, OLD_SUBFILE, BITS, PHOTOMETRIC, ORIENTATION = 254, 255, 258, 262, 274
 ROWS, PLANAR, COLORS, TILE_WIDTH, SUBIFDS, FORMAT = 278, 284, 320, 322, 330, 339
 _ASIDE = 1 | 4 | 8 | 16  # a reduced image, a mask, a depth map, an enhanced image
 _RAW = {32803, 34892}  # a sensor's mosaic, and linear light in the camera's own colours
@@ -39,24 +41,26 @@ def open_tiff(file: IO[bytes], name: str) -> TiffImageFile:
         Exception: whatever Pillow raises.
     """
     layout = _Layout(file)
-    first = start, tags = next(layout.directories())
-    if _is_aside(tags):
+    if layout.header[:4] == b"MM\0+":
+        raise ImageError(f"{name} is a BigTIFF that cannot be read here; save it as TIFF or PNG")
+    chosen = start, first = next(layout.directories())
+    if _is_aside(first):
         others = layout.directories()
-        first = next((found for found in others if not _is_aside(found[1])), first)
-    offset, tags = first
+        chosen = next((found for found in others if not _is_aside(found[1])), chosen)
+    offset, tags = chosen
     bits = max(tags.get(BITS, (1,)))
     _check(tags, bits, name)
     patches = {}
-    if offset != start:
+    if offset != start:  # the header tells the first directory at 4, that of a BigTIFF at 8
         patches[layout.size] = layout.number(offset)
     inverted = bits not in {1, 2, 4, 8} and tags.get(PHOTOMETRIC) == 0
     if inverted:
         patches[layout.find(offset, PHOTOMETRIC)[1]] = (1).to_bytes(2, layout.order)
-    copy = _patched(file, patches) if patches else file
-    copy.seek(0)
-    image = TiffImageFile(copy, "")
+    file.seek(0)
+    image = TiffImageFile(cast("IO[bytes]", _Patched(file, patches)) if patches else file, "")
     image.info[INVERTED] = inverted
-    image.info[COPIED] = copy.seek(0, 2) if patches else 0
+    if offset != start and ORIENTATION not in tags:
+        image.info[ORIENTED] = first.get(ORIENTATION, 1)
     image.info.pop("xmp", None)  # Pillow would turn the picture by it, but gives the size unturned
     _mend_palette(image)
     return image
@@ -124,13 +128,33 @@ def _check(tags: ImageFileDirectory_v2, bits: int, name: str) -> None:
         )
 
 
-def _patched(file: IO[bytes], patches: dict[int, bytes]) -> BytesIO:
-    file.seek(0)
-    copy = BytesIO(file.read())
-    for place, data in patches.items():
-        copy.seek(place)
-        copy.write(data)
-    return copy
+class _Patched(io.RawIOBase):
+    """A file with other bytes at some places; libtiff, which has its descriptor, needs none."""
+
+    def __init__(self, file: IO[bytes], patches: dict[int, bytes]) -> None:
+        self._file, self._patches = file, patches
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        start = self._file.tell()
+        data = bytearray(self._file.read(len(memoryview(buffer))))
+        for place, changed in self._patches.items():
+            for position, byte in enumerate(changed, place - start):
+                if 0 <= position < len(data):
+                    data[position] = byte
+        memoryview(buffer)[: len(data)] = data
+        return len(data)
 
 
 def _mend_palette(image: TiffImageFile) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
@@ -364,7 +365,22 @@ def samples_of_every_format() -> dict[str, bytes]:
         buffer = BytesIO()
         image.save(buffer, kind, **options)
         files[name] = buffer.getvalue()
-    return {**files, "ppm plain": b"P3 17 16 255\n" + b"12 200 7\n" * 17 * 16}
+    files["ppm plain"] = b"P3 17 16 255\n" + b"12 200 7\n" * 17 * 16
+    files["ppm 16 bit"] = b"P6 17 16 65535\n" + bytes(range(204)) * 8
+    deep = np.stack([DEEP, DEEP.T.reshape(17, 23), DEEP[::-1]], 2)
+    for name, options in {
+        "tiff 16 bit": {"photometric": "rgb", "compression": "deflate"},
+        "tiff white is zero": {"photometric": "miniswhite"},
+    }.items():
+        buffer = BytesIO()
+        samples = deep if options["photometric"] == "rgb" else DEEP
+        tifffile.imwrite(buffer, samples, metadata=None, **options)
+        files[name] = buffer.getvalue()
+    buffer = BytesIO()
+    with tifffile.TiffWriter(buffer) as file:
+        file.write(RGB[:16, :16], subfiletype=1, subifds=1, photometric="rgb", metadata=None)
+        file.write(RGB, photometric="rgb", metadata=None)
+    return {**files, "tiff thumbnail first": buffer.getvalue()}
 
 
 FILES = samples_of_every_format()

@@ -17,7 +17,7 @@ import tifffile
 from PIL import Image, ImageCms
 
 from impasto.runtime.errors import ImageError
-from impasto.runtime.pictures.image import read_picture
+from impasto.runtime.pictures.image import picture_size, read_picture
 
 RNG = np.random.default_rng(23)
 DEEP = RNG.integers(0, 65536, (19, 29, 4), dtype=np.uint16)
@@ -84,10 +84,15 @@ ADAM7 = (
 
 
 def png(
-    samples: np.ndarray, bits: int, *chunks: bytes, interlaced: bool = False, late: bytes = b""
+    samples: np.ndarray,
+    bits: int,
+    *chunks: bytes,
+    interlaced: bool = False,
+    palette: bytes = b"",
 ) -> bytes:
     height, width, channels = samples.shape
-    kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    kind = 3 if palette else {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    chunks = (chunk(b"PLTE", palette), *chunks) if palette else chunks
     header = struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, interlaced)
     passes = ADAM7 if interlaced else ((0, 0, 1, 1),)
     pixel = max(1, channels * bits // 8)
@@ -97,7 +102,7 @@ def png(
         if samples[y::rows, x::columns].size
     )
     body = chunk(b"IHDR", header) + b"".join(chunks)
-    body += chunk(b"IDAT", zlib.compress(data)) + late + chunk(b"IEND", b"")
+    body += chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
 
 
@@ -128,6 +133,22 @@ def test_a_gray_png_with_a_transparent_value(tmp_path: Path, bits: int, interlac
         expected = np.where(samples == key, 1, samples / white)
         assert_reads(path, np.repeat(expected, 3, 2))
     assert_reads(written(tmp_path, png(samples, bits)), on_white(samples, white))
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_png_with_a_palette_and_transparency(tmp_path: Path, bits: int, interlaced: bool) -> None:
+    """The last colour has no entry: it is opaque."""
+    colours = RNG.integers(0, 256, (1 << bits, 3), dtype=np.uint8)
+    alpha = RNG.integers(0, 256, (1 << bits, 1), dtype=np.uint8)
+    alpha[-1] = 255
+    indices = RNG.integers(0, 1 << bits, (19, 29))
+    transparency = chunk(b"tRNS", alpha[:-1].tobytes())
+    content = png(
+        indices[:, :, None], bits, transparency, interlaced=interlaced, palette=colours.tobytes()
+    )
+    expected = on_white(np.concatenate([colours, alpha], 1)[indices], 255)
+    assert_reads(written(tmp_path, content), expected)
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -418,7 +439,6 @@ PICTURE = RNG.integers(0, 256, (40, 60, 3), dtype=np.uint8)
 SMALL = RNG.integers(0, 256, (16, 24, 3), dtype=np.uint8)
 
 
-@pytest.mark.filterwarnings("ignore")  # Pillow warns of damaged metadata
 @pytest.mark.parametrize("byteorder", ["<", ">"])
 @pytest.mark.parametrize("bigtiff", [False, True])
 @pytest.mark.parametrize("nested", [False, True])
@@ -434,10 +454,24 @@ def test_a_tiff_that_begins_with_a_thumbnail(
         file.write(SMALL[::-1], subfiletype=1, **options)
         file.write(PICTURE, subfiletype=0, **options)
     if bigtiff and byteorder == ">":
-        with pytest.raises(ImageError, match="of a kind that cannot be read"):  # Pillow cannot
+        with pytest.raises(ImageError, match=r"a.dng is a BigTIFF that cannot be read here; save"):
             read_picture(path)
         return
     assert_reads(path, PICTURE / 255)
+    assert picture_size(path) == PICTURE.shape[:2]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_camera_tells_the_orientation_with_the_thumbnail(tmp_path: Path, own: bool) -> None:
+    """Unless the picture itself has one."""
+    turned = [(274, 3, 1, 6, True)]  # stored row 0 is seen at the right
+    with tifffile.TiffWriter(tmp_path / "a.dng") as file:
+        options = {"photometric": "rgb", "metadata": None}
+        file.write(SMALL, subfiletype=1, subifds=1, extratags=turned, **options)
+        file.write(PICTURE, extratags=[(274, 3, 1, 3, True)] if own else [], **options)
+    expected = PICTURE[::-1, ::-1] if own else PICTURE.swapaxes(0, 1)[:, ::-1]
+    assert picture_size(tmp_path / "a.dng") == expected.shape[:2]
+    assert_reads(tmp_path / "a.dng", expected / 255)
 
 
 def test_several_pages_of_which_the_first_is_whole(tmp_path: Path) -> None:
@@ -472,7 +506,19 @@ def test_directories_in_a_circle(tmp_path: Path) -> None:
     assert_reads(path, PICTURE / 255)
 
 
-# PPM
+# BMP and PPM
+
+
+@pytest.mark.parametrize("greens", [5, 6])
+def test_a_bitmap_of_two_bytes_a_pixel(tmp_path: Path, greens: int) -> None:
+    """Of 15 bits, or of 16 with masks."""
+    whites = np.array([31, (1 << greens) - 1, 31])
+    samples = RNG.integers(0, whites + 1, (16, 20, 3))
+    data = (samples @ [1 << (5 + greens), 1 << 5, 1]).astype("<u2")[::-1].tobytes()
+    masks = struct.pack("<3I", 31 << (5 + greens), int(whites[1]) << 5, 31)
+    head = struct.pack("<IiiHHIIiiII", 40, 20, 16, 1, 16, 3, len(data), 0, 0, 0, 0) + masks
+    file = b"BM" + struct.pack("<IHHI", 14 + len(head) + len(data), 0, 0, 14 + len(head))
+    assert_reads(written(tmp_path, file + head + data, "a.bmp"), samples / whites, 1.01 / 255)
 
 
 @pytest.mark.parametrize("maxval", [100, 255, 256, 1023, 65535])
