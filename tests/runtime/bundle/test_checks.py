@@ -126,6 +126,8 @@ CHANGES: list[tuple[str, Change]] = [
     ("its image has", lambda raw: signature(raw, GRAPHS.step)["inputs"].update(image=[1, 3, 0, 1])),
     ("floats_per_pixel", lambda raw: signature(raw, GRAPHS.step).update(floats_per_pixel=1e12)),
     ("floats_per_pixel", lambda raw: signature(raw, GRAPHS.step).update(floats_per_pixel=-1)),
+    ("floats_per_pixel", lambda raw: signature(raw, ADAM).update(floats_per_pixel=1e5)),
+    ("floats_per_pixel", lambda raw: signature(raw, GRAPHS.describe).update(floats_per_pixel=1e5)),
     ("the graph takes ()", lambda raw: signature(raw, LBFGS)["inputs"].pop("preconditioner")),
     ("be named", lambda raw: raw["presets"].update({"\n": raw["presets"]["pastiche"]})),
     ("no objective", lambda raw: raw["objectives"].update({"": raw["objectives"].pop(NAME)})),
