@@ -29,8 +29,7 @@ class Tiled(Objective):
         alignment = self._manifest.encoder.alignment
         self._tiles = cut(*size, shape, self._entry.margin, alignment)
         self._window = shape
-        self._scratches: list[Scratch] = []
-        self._maps: dict[str, Tensor] = {}
+        self._scratches: dict[str, Scratch] = {}
         image = self._manifest.signatures[self._files.step].inputs["image"]
         host, sums = Device("cpu"), sum(math.prod(term.sums) for term in self._entry.terms)
         # Not in the graphs' memory: what they take could not be given back while these are there.
@@ -66,7 +65,7 @@ class Tiled(Objective):
             if name != "image"
         }
         found = {name: Scratch(self._shape(name), "features") for name in self._names(source)}
-        self._scratches += found.values()
+        self._scratches |= found
         for tile in self._tiles:
             part = {"image": self._graphs.device.upload(tile.crop(image)), **blank}
             described = graph.run(part, to_host=found)
@@ -77,24 +76,24 @@ class Tiled(Objective):
 
     def _means(self, image: Tensor, maps: Targets) -> dict[str, Tensor]:
         """A style's: with zeros for the maps that are pictures' features, as in ``describe``."""
-        self._maps = self._complete(maps, "region", "given") | self._complete(
-            {}, "content", "style_map"
-        )
+        blank = self._complete({}, "content", "style_map")
+        sums = self._sums(image, self._complete(maps, "region", "given") | blank)
         terms = self._entry.terms
         ends = np.cumsum([math.prod(term.sums) for term in terms])
         found: dict[str, Tensor] = {}
-        for term, part in zip(terms, np.split(self._sums(image), ends[:-1]), strict=True):
+        for term, part in zip(terms, np.split(sums, ends[:-1]), strict=True):
             area = math.prod(self._manifest.layer(term.layer).stride)
             means = part.reshape(term.sums) / (math.prod(self._size) / area)
             found |= {v.name: means.astype(np.float32) for v in term.inputs if v.source == "style"}
         return found
 
-    def _sums(self, image: Tensor) -> NDArray[np.float64]:
+    def _sums(self, image: Tensor, maps: Targets) -> NDArray[np.float64]:
         """The statistics, added up."""
         found = self._found["sums"].numpy()
         total = np.zeros(found.shape)
         for tile, last in self._passing():
-            self._statistics.run(self._windows(tile, image), into=self._found, release=last)
+            windows = self._windows(tile, image, maps)
+            self._statistics.run(windows, into=self._found, release=last)
             total += found
         return total
 
@@ -111,7 +110,7 @@ class Tiled(Objective):
     def evaluate(self, slot: Slot) -> Point:
         """See Objective."""
         image, gradient = slot.image.numpy(), slot.gradient.numpy()  # on the CPU both are views
-        sums = self._graphs.device.upload(self._sums(image).astype(np.float32))
+        sums = self._graphs.device.upload(self._sums(image, self._maps).astype(np.float32))
         out = self._loss.run({"sums": sums, **self._fixed}, to_host=("loss", "terms"))
         point = Point.of(slot, out)
         gradient[:] = 0
@@ -124,7 +123,7 @@ class Tiled(Objective):
     def _pull_back(self, image: Tensor, cotangents: OrtValue, gradient: Tensor) -> None:
         found = self._found["gradient"].numpy()
         for tile, last in self._passing():
-            inputs = {**self._windows(tile, image), "cotangents": cotangents}
+            inputs = {**self._windows(tile, image, self._maps), "cotangents": cotangents}
             self._pullback.run(inputs, into=self._found, release=last)
             gradient[:, :, tile.window[0], tile.window[1]] += found
 
@@ -132,12 +131,11 @@ class Tiled(Objective):
         """The tiles, and which is the last: a pass's memory is given back before the next one."""
         return ((tile, tile is self._tiles[-1]) for tile in self._tiles)
 
-    def _windows(self, tile: Tile, image: Tensor) -> dict[str, OrtValue]:
+    def _windows(self, tile: Tile, image: Tensor, maps: Targets) -> dict[str, OrtValue]:
         upload = self._graphs.device.upload
-        maps = {
-            name: upload(tile.crop(whole, self._strides[name]))
-            for name, whole in self._maps.items()
+        parts = {
+            name: upload(tile.crop(whole, self._strides[name])) for name, whole in maps.items()
         }
-        for scratch in self._scratches:
+        for scratch in self._scratches.values():
             scratch.leave()
-        return {"image": upload(tile.crop(image)), "mask": upload(tile.mask()), **maps}
+        return {"image": upload(tile.crop(image)), "mask": upload(tile.mask()), **parts}

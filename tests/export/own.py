@@ -1,5 +1,7 @@
 """Encoders and heads of a user's own: they know torch and impasto.export alone."""
 
+from typing import Any, ClassVar
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -57,7 +59,7 @@ class Regional(Head):
     """Gram matrices of a region, over as many positions as it has."""
 
     name, count = "regional", "region"
-    inputs = {"target": "style", "region": "region"}
+    inputs: ClassVar[Any] = {"target": "style", "region": "region"}
 
     def statistics(
         self, features: torch.Tensor, mask: torch.Tensor | None, region: torch.Tensor
@@ -73,8 +75,8 @@ class Temporal(Head):
     """The picture is to stay as another one, where that is to be trusted."""
 
     name, layers = "temporal", ("image",)
-    inputs = {"target": "given", "trust": "given"}
-    channels = {"trust": 1}
+    inputs: ClassVar[Any] = {"target": "given", "trust": "given"}
+    channels: ClassVar[Any] = {"trust": 1}
 
     def statistics(
         self,

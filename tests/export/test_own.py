@@ -6,6 +6,7 @@ The oracle is PyTorch in float64, each term written by hand from the encoder's f
 from __future__ import annotations
 
 import ast
+import copy
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -88,10 +89,7 @@ def canvas(case: Case, seed: int, size: Pair) -> Tensor:
 def features(case: Case, image: Any) -> Features:
     """In float64; ``image`` too."""
     x = torch.as_tensor(image, dtype=torch.float64)
-    case.encoder.double()
-    found = {"image": x, **case.encoder(x)}
-    case.encoder.float()
-    return found
+    return {"image": x, **copy.deepcopy(case.encoder).double()(x)}
 
 
 class Inputs(NamedTuple):
@@ -290,12 +288,12 @@ class Unmasked(Head):
 class Forgetful(Head):
     """Masks its features, and not what it counts."""
 
-    name, inputs = "forgetful", {"map": "given"}
+    name, inputs = "forgetful", {"other": "given"}
 
     def statistics(
-        self, features: torch.Tensor, mask: torch.Tensor | None, map: torch.Tensor
+        self, features: torch.Tensor, mask: torch.Tensor | None, other: torch.Tensor
     ) -> torch.Tensor:
-        return torch.stack([masked(features, mask).sum(), map.sum()])
+        return torch.stack([masked(features, mask).sum(), other.sum()])
 
 
 class Sized(Head):
@@ -328,7 +326,7 @@ def test_a_head_whose_tiles_do_not_add_up_is_refused(own: Any, fixed_height: boo
 
 def test_it_is_refused_before_anything_is_written(own: Any, tmp_path: Path) -> None:
     with pytest.raises(ImpastoError, match=r"head 'unmasked'"):
-        export_bundle(tmp_path / "new", own.Plain(), Recipe(["second"], [], heads=[Unmasked()]))
+        export_bundle(tmp_path / "new", own.Plain(), Recipe([], ["first"], heads=[Unmasked()]))
     assert not list(tmp_path.iterdir())
 
 
