@@ -209,7 +209,7 @@ def _scan_tensor(value: Value, contents: Contents) -> Tensor:
     contents.locations |= {place for key, place in external if key == "location"}
     if outside:
         tensor.external = dict(external)
-        if len(tensor.external) < len(external) or "location" not in tensor.external:
+        if len(tensor.external) < len(external) or "location" not in tensor.external or outside > 1:
             raise ValueError(f"it is not clear where the data of {tensor.name} are")
     return tensor
 
