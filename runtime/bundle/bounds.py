@@ -19,7 +19,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from impasto.runtime.errors import BundleError
 
@@ -30,6 +30,8 @@ from .scan import Contents, Node, Port
 if TYPE_CHECKING:
     from .bundle import Bundle
 
+Outcome = tuple[list[Value], int]
+"""Of a node: what it gives, and its work."""
 SIDE = r"(height|width)(/[1-9]\d{0,3})?"
 """Of an input or output, where it is no number."""
 
@@ -124,6 +126,7 @@ def infer(
         ValueError: a shape cannot be told, or it takes more than is ``allowed``.
     """
     values: dict[str, Value] = {}
+    seen: dict[tuple[Any, ...], Outcome] = {}
     found, living = Bounds(), 0
     for name, port in contents.inputs.items():
         _define(values, name, Value(_fixed(port, height, width), port.kind))
@@ -134,8 +137,7 @@ def infer(
     for at, node in enumerate(contents.nodes):
         try:
             call = Call(node, [_value(values, name) for name in node.inputs])
-            outputs = outputs_of(call)
-            cost = work(call, outputs)
+            outputs, cost = _outcome(call, seen)
         except (ValueError, LookupError, TypeError, ArithmeticError) as error:
             raise ValueError(f"the shape of {_show(node)} cannot be told: {error}") from None
         for name, value in zip(node.outputs, outputs, strict=True):
@@ -158,6 +160,21 @@ def infer(
         if name not in values or values[name].shape != _fixed(port, height, width):
             raise ValueError(f"its output {name[:60]!r} is not what it says")
     return values, found
+
+
+def _outcome(call: Call, seen: dict[tuple[Any, ...], Outcome]) -> Outcome:
+    """What a node gives and costs; of many nodes that take the same shapes, it is found once."""
+    node, key = call.node, None
+    if call.values and not any(value and value.data is not None for value in call.values):
+        taken = [value and (value.shape, value.kind, value.constant) for value in call.values]
+        key = (node.operator, len(node.outputs), node.written, *taken)
+        if key in seen:
+            return seen[key]
+    outputs = outputs_of(call)
+    outcome = outputs, work(call, outputs)
+    if key:
+        seen[key] = outcome
+    return outcome
 
 
 def _fixed(port: Port, height: int, width: int) -> Shape:
@@ -190,6 +207,14 @@ def _ends(contents: Contents) -> list[list[str]]:
 
 
 def _compare(node: Node, found: Bounds, allowed: Bounds) -> None:
+    if (
+        found.live <= allowed.live
+        and found.folded <= allowed.folded
+        and found.folding <= allowed.folding
+        and found.work <= allowed.work
+        and found.node <= allowed.node
+    ):
+        return
     for what, words in WORDS.items():
         taken, most = getattr(found, what), getattr(allowed, what)
         if taken > most:

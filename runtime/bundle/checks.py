@@ -24,7 +24,7 @@ FLOAT32 = 1
 NAME = r"[A-Za-z0-9][\w-]*(\.\w+)*"
 """Of a layer, a term, an objective, a pooling or a preset."""
 MOST_NODES = 20_000
-MOST_BYTES = {".onnx": 1 << 24, ".bin": 1 << 31}
+MOST_BYTES = {".onnx": 1 << 22, ".bin": 1 << 31}
 MOST_ENTRIES = 100
 """Files, layers, terms, and what else there is several of."""
 MOST_PIXELS = 4096
@@ -33,6 +33,8 @@ MOST_CHANNELS = 1 << 16
 MOST_FLOATS = 1 << 26
 """Of all statistics, and of a shape that does not grow with the picture."""
 MOST_PER_PIXEL = 1e6
+LEAST_PER_PIXEL = 100.0
+"""What a graph may say that it takes, if the plan does not ask it."""
 MOST_SETTING = 1e9
 MOST_HISTORY = 100
 
@@ -255,8 +257,22 @@ def _signatures(manifest: Manifest) -> Iterator[str]:
         ):
             if list(found.items()) != wanted:
                 yield f"{file}: {_unlike(what, dict(wanted), found)}"
-        if not 0 <= signature.floats_per_pixel <= MOST_PER_PIXEL:
-            yield f"{file}: floats_per_pixel must be 0 to {MOST_PER_PIXEL:.0f}"
+    for file, most in _per_pixel(manifest):
+        if not 0 <= manifest.signatures[file].floats_per_pixel <= most:
+            yield f"{file}: floats_per_pixel must be 0 to {most:.0f}"
+
+
+def _per_pixel(manifest: Manifest) -> Iterator[tuple[str, float]]:
+    """What every graph may say: one that the plan does not ask, no more than those that it does."""
+    yield manifest.optimizers.adam, LEAST_PER_PIXEL
+    yield manifest.optimizers.lbfgs, LEAST_PER_PIXEL
+    for objective in manifest.objectives.values():
+        yield objective.loss, LEAST_PER_PIXEL
+        for graphs in objective.poolings.values():
+            asked = (graphs.step, graphs.statistics, graphs.pullback)
+            yield from ((file, MOST_PER_PIXEL) for file in asked)
+            found = [manifest.signatures[file].floats_per_pixel for file in asked]
+            yield graphs.describe, max(LEAST_PER_PIXEL, *found)
 
 
 def _unlike(what: str, wanted: Mapping[str, Shape], found: Mapping[str, Shape]) -> str:

@@ -67,6 +67,8 @@ class Node:
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
     attributes: dict[str, Attribute] = field(default_factory=dict)
+    written: tuple[Value, ...] = field(default=(), compare=False, repr=False)
+    """The attributes as they are in the file: where they are the same, so are these."""
 
 
 @dataclass(slots=True)
@@ -147,6 +149,7 @@ def _scan_node(value: Value, contents: Contents) -> None:
         elif number == NODE_ATTRIBUTE:
             if item not in contents.read:
                 contents.read[item] = _scan_attribute(item, contents)
+            node.written += (item,)
             name, attribute = contents.read[item]
             if name in node.attributes:
                 raise ValueError(f"a node has the attribute {name} twice")
@@ -209,7 +212,7 @@ def _scan_tensor(value: Value, contents: Contents) -> Tensor:
     contents.locations |= {place for key, place in external if key == "location"}
     if outside:
         tensor.external = dict(external)
-        if len(tensor.external) < len(external) or "location" not in tensor.external:
+        if len(tensor.external) < len(external) or "location" not in tensor.external or outside > 1:
             raise ValueError(f"it is not clear where the data of {tensor.name} are")
     return tensor
 

@@ -102,7 +102,7 @@ def test_a_file_of_another_size(folder: Path, name: str) -> None:
     assert f"{name}: missing, or no file" in refusal(folder)
 
 
-@pytest.mark.parametrize("size", [-2, -1, 0, 1 << 40, 10**30])
+@pytest.mark.parametrize("size", [-2, -1, 0, 1 << 40, 10**15])
 def test_sizes_that_no_file_has(folder: Path, size: int) -> None:
     edit(folder, lambda raw: raw["files"]["adam.onnx"].update(size=size))
     assert "adam.onnx" in refusal(folder)
@@ -206,8 +206,12 @@ def test_a_graph_with_winograds_convolutions_must_be_there(folder: Path) -> None
     assert "does not describe other.onnx" in refusal(folder)
 
 
+def rename(entries: dict[str, Any], old: str, new: str) -> None:
+    entries[new] = entries.pop(old)
+
+
 def test_it_must_stand_for_a_graph_of_the_bundle(folder: Path) -> None:
-    edit(folder, lambda raw: raw["winograd"].update({"other.onnx": "step-gatys-avg-winograd.onnx"}))
+    edit(folder, lambda raw: rename(raw["winograd"], "step-gatys-avg.onnx", "other.onnx"))
     assert "other.onnx, which another stands for, is no graph of it" in refusal(folder)
 
 
