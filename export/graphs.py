@@ -22,7 +22,7 @@ from .terms import Term
 FORWARD = 3.5
 """Floats that live at once in a forward pass, in units of the largest tensor: three feature maps,
 and some phases. Read, as the next, off the lifetimes of values in ONNX Runtime's order."""
-BACKWARD = 0.84
+BACKWARD = 0.8
 """The same for a gradient, in units of what autograd keeps."""
 
 
