@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from impasto.runtime.bundle.manifest import FILE_NAME, Manifest, Signature, fix
 from impasto.runtime.errors import ImpastoError
-from impasto.runtime.graphs.session import onnxruntime
+from impasto.runtime.graphs.device import onnxruntime
 
 from . import trace
 from .convolutions import Weights

@@ -13,6 +13,7 @@ from .errors import (
     DivergenceError,
     ImageError,
     ImpastoError,
+    OutOfMemoryError,
     SettingError,
 )
 from .run import Result, Run, Step
@@ -24,6 +25,7 @@ __all__ = [
     "Engine",
     "ImageError",
     "ImpastoError",
+    "OutOfMemoryError",
     "Result",
     "Run",
     "SettingError",

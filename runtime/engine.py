@@ -12,7 +12,8 @@ from .bundle.bundle import Bundle
 from .bundle.manifest import Manifest, OptimiserName, Preset, Term
 from .errors import SettingError
 from .estimate import Estimate, estimate
-from .graphs.session import Device, Graphs, choose_device
+from .graphs.device import Device, choose_device
+from .graphs.pool import Graphs
 from .machine.memory import budget
 from .pictures.image import MAX_PIXELS, MIN_SIDE, Picture, Source, read_image
 from .plan import Plan, make_stages

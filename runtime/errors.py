@@ -1,11 +1,12 @@
 """The errors that this package raises on purpose. Every message names what is wrong and the mend.
 
 ImpastoError
-├── BundleError      a model folder that is incomplete, altered or of another schema
-├── DeviceError      no ONNX Runtime, or not the device that was asked for
-├── DivergenceError  the loss stopped being a number or kept growing; holds the last good picture
-├── ImageError       a picture that cannot be read or written
-└── SettingError     a value that makes no sense: an unknown preset, a negative size
+├── BundleError       a model folder that is incomplete, altered or of another schema
+├── DeviceError       no ONNX Runtime, or not the device that was asked for
+├── DivergenceError   the loss stopped being a number or kept growing; holds the last good picture
+├── ImageError        a picture that cannot be read or written
+├── OutOfMemoryError  memory ran out while a graph was opened or run
+└── SettingError      a value that makes no sense: an unknown preset, a negative size
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ class DivergenceError(ImpastoError):
 
 class ImageError(ImpastoError):
     """A picture that cannot be read or written."""
+
+
+class OutOfMemoryError(ImpastoError, MemoryError):
+    """Memory ran out while a graph was opened or run."""
 
 
 class SettingError(ImpastoError, ValueError):

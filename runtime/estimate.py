@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .bundle.manifest import fix
-from .graphs.session import Graphs
+from .graphs.pool import Graphs
 from .machine.memory import used
 from .plan import Plan, Stage
 

@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 
 from .estimate import AROUND, expected_memory, expected_seconds
-from .graphs.session import Graphs, Value
+from .graphs.device import OrtValue
+from .graphs.pool import Graphs
 from .objective.objective import Point
 from .pictures.image import Picture, from_tensor, resample, resize, write_image
 from .plan import Plan
@@ -80,7 +81,7 @@ class Result:
 class _Best:
     """The image of the least loss at a scale; its gradient is not kept."""
 
-    image: Value
+    image: OrtValue
     loss: float
     terms: dict[str, float]
     size: tuple[int, int]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DivergenceError
-from .graphs.session import Graphs
+from .graphs.pool import Graphs
 from .objective.objective import Objective, Point, Slot, Targets, make_objective
 from .optimizers import make_optimiser
 from .pictures.image import Picture, from_tensor, padded_size, resize, to_tensor
@@ -94,13 +95,20 @@ class Scale:
             found |= self._objective.contents(self._tensor(resize(plan.content, *self._size)))
         for share, style in zip(plan.shares, plan.styles, strict=True):
             tensor = self._tensor(_same_area(style, self._size))
-            for name, means in self._of_size(*tensor.shape[2:]).styles(tensor).items():
+            for name, means in self._style_targets(tensor).items():
                 found[name] = found.get(name, np.float32(0)) + np.float32(share) * means
         return found
 
+    def _style_targets(self, tensor: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
+        """Computed once for a picture, while the engine remembers it."""
+        picture = blake2b(tensor.tobytes(), digest_size=16).digest()
+        key = (picture, tensor.shape, self._plan.preset.pooling, self._stage.tile_pixels)
+        return self._graphs.targets(key, lambda: self._of_size(*tensor.shape[2:]).styles(tensor))
+
     def _of_size(self, height: int, width: int) -> Objective:
         pooling, tile = self._plan.preset.pooling, self._stage.tile_pixels
-        return make_objective(self._graphs, pooling, (height, width), tile)
+        pixels = round(sum(stage.iterations * stage.work for stage in self._plan.stages))
+        return make_objective(self._graphs, pooling, (height, width), tile, pixels)
 
     def _tensor(self, picture: Picture) -> NDArray[np.float32]:
         return to_tensor(picture, self._multiple)

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.runtime.bundle.manifest import Term, fix
-from impasto.runtime.graphs.session import Device, Graph, Graphs, Value
+from impasto.runtime.graphs.device import Device, OrtValue
+from impasto.runtime.graphs.pool import Graphs
+from impasto.runtime.graphs.session import Graph
 from impasto.runtime.machine.scratch import Scratch
 
 from .tiles import Tile, cut, tile_shape
@@ -32,8 +34,8 @@ class Slot:
 
     number: int
     """From 1."""
-    image: Value
-    gradient: Value
+    image: OrtValue
+    gradient: OrtValue
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +47,12 @@ class Point:
     terms: Tensor
 
     @property
-    def image(self) -> Value:
+    def image(self) -> OrtValue:
         """(1, 3, H, W), on the device."""
         return self.slot.image
 
     @property
-    def gradient(self) -> Value:
+    def gradient(self) -> OrtValue:
         """Of the image's shape, on the device."""
         return self.slot.gradient
 
@@ -58,8 +60,10 @@ class Point:
 class Objective(ABC):
     """Of pictures of one size; ``evaluate`` needs targets and weights first."""
 
-    def __init__(self, graphs: Graphs, pooling: str, size: tuple[int, int]) -> None:
-        self._graphs, self._size = graphs, size
+    def __init__(
+        self, graphs: Graphs, pooling: str, size: tuple[int, int], pixels: int | None = None
+    ) -> None:
+        self._graphs, self._size, self._pixels = graphs, size, pixels
         self._manifest = graphs.bundle.manifest
         self._files = self._manifest.poolings[pooling]
 
@@ -109,7 +113,7 @@ class Whole(Objective):
         return self._describe(image, "style")
 
     def _describe(self, image: Tensor, kind: str) -> Targets:
-        graph = self._graphs.open(self._files.describe, *self._size)
+        graph = self._graphs.get(self._files.describe, *self._size)
         names = [term.name for term in self._terms(kind)]
         inputs = {"image": self._graphs.device.upload(image)}
         found = graph.run(inputs, to_host=names)
@@ -131,7 +135,7 @@ class Whole(Objective):
     def _opened(self) -> Graph:
         if self._graphs.device.captures:
             return self._graphs.open(self._files.step, *self._size, captured=True)
-        return self._graphs.get(self._files.step, *self._size)
+        return self._graphs.get(self._files.step, *self._size, pixels=self._pixels)
 
     def evaluate(self, slot: Slot) -> Point:
         """See Objective."""
@@ -145,9 +149,14 @@ class Tiled(Objective):
     """Two passes over windows of one shape. The content features are in a temporary file."""
 
     def __init__(
-        self, graphs: Graphs, pooling: str, size: tuple[int, int], shape: tuple[int, int]
+        self,
+        graphs: Graphs,
+        pooling: str,
+        size: tuple[int, int],
+        shape: tuple[int, int],
+        pixels: int | None = None,
     ) -> None:
-        super().__init__(graphs, pooling, size)
+        super().__init__(graphs, pooling, size, pixels)
         manifest = self._manifest
         self._tiles = cut(*size, shape, manifest.margin, manifest.alignment)
         self._strides = {term.name: self._stride(term) for term in self._terms("content")}
@@ -159,7 +168,7 @@ class Tiled(Objective):
 
     @cached_property
     def _statistics(self) -> Graph:
-        return self._graphs.get(self._files.statistics, *self._shape)
+        return self._graphs.get(self._files.statistics, *self._shape, pixels=self._pixels)
 
     @cached_property
     def _loss(self) -> Graph:
@@ -167,11 +176,11 @@ class Tiled(Objective):
 
     @cached_property
     def _pullback(self) -> Graph:
-        return self._graphs.get(self._files.pullback, *self._shape)
+        return self._graphs.get(self._files.pullback, *self._shape, pixels=self._pixels)
 
     def contents(self, image: Tensor) -> Targets:
         """See Objective."""
-        graph = self._graphs.open(self._files.describe, *self._shape)
+        graph = self._graphs.get(self._files.describe, *self._shape)
         scratches = {
             term.name: Scratch(fix(term.shape or (), *self._size), "content features")
             for term in self._terms("content")
@@ -230,7 +239,7 @@ class Tiled(Objective):
             slot.gradient.update_inplace(gradient)
         return point
 
-    def _pull_back(self, image: Tensor, cotangents: Value, gradient: Tensor) -> None:
+    def _pull_back(self, image: Tensor, cotangents: OrtValue, gradient: Tensor) -> None:
         found = self._found["gradient"].numpy()
         for tile, last in self._passing():
             inputs = {**self._inputs(tile, image), "cotangents": cotangents}
@@ -245,7 +254,7 @@ class Tiled(Objective):
         layer = self._manifest.layers.get(term.layer)  # none is the image's
         return layer.stride if layer else 1
 
-    def _inputs(self, tile: Tile, image: Tensor) -> dict[str, Value]:
+    def _inputs(self, tile: Tile, image: Tensor) -> dict[str, OrtValue]:
         upload = self._graphs.device.upload
         contents = {
             name: upload(tile.crop(whole, self._strides[name]))
@@ -256,16 +265,23 @@ class Tiled(Objective):
         return {"image": upload(tile.crop(image)), "mask": upload(tile.mask()), **contents}
 
 
-def _point(slot: Slot, figures: Mapping[str, Value]) -> Point:
+def _point(slot: Slot, figures: Mapping[str, OrtValue]) -> Point:
     return Point(slot, float(figures["loss"].numpy()), np.array(figures["terms"].numpy()))
 
 
 def make_objective(
-    graphs: Graphs, pooling: str, size: tuple[int, int], tile_pixels: int | None
+    graphs: Graphs,
+    pooling: str,
+    size: tuple[int, int],
+    tile_pixels: int | None,
+    pixels: int | None = None,
 ) -> Objective:
-    """For images of a size, in tiles where it has more than ``tile_pixels``."""
+    """For images of a size, in tiles where it has more than ``tile_pixels``.
+
+    ``pixels``: what the run evaluates all in all; see Graphs.get.
+    """
     if tile_pixels is None or math.prod(size) <= tile_pixels:
-        return Whole(graphs, pooling, size)
+        return Whole(graphs, pooling, size, pixels)
     manifest = graphs.bundle.manifest
     shape = tile_shape(*size, tile_pixels, manifest.margin, manifest.alignment)
-    return Tiled(graphs, pooling, size, shape)
+    return Tiled(graphs, pooling, size, shape, pixels)

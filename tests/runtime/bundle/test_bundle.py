@@ -19,7 +19,8 @@ from onnx import helper
 from impasto.runtime.bundle.bundle import Bundle, check_graph, check_names, check_values
 from impasto.runtime.bundle.manifest import SCHEMA, Manifest
 from impasto.runtime.errors import BundleError
-from impasto.runtime.graphs.session import Device, file_of
+from impasto.runtime.graphs.device import Device
+from impasto.runtime.graphs.pool import Graphs
 
 SHIPPED = Path(str(resources.files("impasto.models") / "vgg19"))
 TEXT = (SHIPPED / "manifest.json").read_text(encoding="utf-8")
