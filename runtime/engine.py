@@ -28,9 +28,11 @@ MAX_WEIGHT = 1e38  # float32 ends at 3e38
 class Engine:
     """Paints: ``Engine.load()``, then ``engine.stylize(photo, painting).save("out.png")``."""
 
-    def __init__(self, bundle: Bundle, device: Device, threads: int | None) -> None:
+    def __init__(
+        self, bundle: Bundle, device: Device, threads: int | None, convolutions: str = "auto"
+    ) -> None:
         self._bundle = bundle
-        self._graphs = Graphs(bundle, device, threads)
+        self._graphs = Graphs(bundle, device, threads, convolutions)
 
     @classmethod
     def load(
@@ -40,6 +42,7 @@ class Engine:
         threads: int | None = None,
         tf32: bool = False,
         cuda_graphs: bool = False,
+        convolutions: str = "auto",
     ) -> Engine:
         """Check a bundle and choose a device.
 
@@ -51,16 +54,20 @@ class Engine:
             threads: of the CPU's operators; None: one a core.
             tf32: on CUDA, let products of matrices and convolutions have 10 bits of mantissa.
             cuda_graphs: on CUDA, record an evaluation's kernels once and play them back.
+            convolutions: on CPUs, ``plain``, ``winograd`` or ``auto``: what is known to be faster
+                on the processor.
 
         Raises:
             BundleError: the bundle is incomplete, altered or of another schema.
             DeviceError: a device asked for by name cannot be had, or ONNX Runtime is missing.
-            SettingError: no such device, or threads below 1.
+            SettingError: no such device or convolutions, or threads below 1.
         """
         if threads is not None and threads < 1:
             raise SettingError(f"threads must be at least 1, not {threads}")
         checked = Bundle(bundle)
-        return cls(checked, choose_device(device, checked, tf32, cuda_graphs), threads)
+        return cls(
+            checked, choose_device(device, checked, tf32, cuda_graphs), threads, convolutions
+        )
 
     @property
     def device(self) -> str:

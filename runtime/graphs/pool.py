@@ -84,9 +84,9 @@ class Graphs:
             pixels: what the run evaluates all in all, at every size: kernels of Winograd's
                 convolutions must be worth preparing. None: as if this size were all.
         """
-        file = name
-        if self.convolutions.worth(USUAL * height * width if pixels is None else pixels):
-            file = self.bundle.manifest.winograd.get(name, name)
+        if pixels is None:
+            pixels = USUAL * height * width
+        file = self.file(name, pixels)
         key = (file, height, width)
         with self._lock:
             graph = self._graphs.get(key)
@@ -96,6 +96,12 @@ class Graphs:
         if size <= SMALL:
             self._cache.put(key, graph, size)
         return graph
+
+    def file(self, name: str, pixels: int) -> str:
+        """The graph's own file, or the one with Winograd's convolutions; see ``get``."""
+        if self.convolutions.worth(pixels):
+            return self.bundle.manifest.winograd.get(name, name)
+        return name
 
     def targets(self, key: Hashable, compute: Callable[[], Targets]) -> Targets:
         """What ``compute`` gives, or gave for the key of late. It must not be written to."""

@@ -19,8 +19,6 @@ from onnx import helper
 from impasto.runtime.bundle.bundle import Bundle, check_graph, check_names, check_values
 from impasto.runtime.bundle.manifest import SCHEMA, Manifest
 from impasto.runtime.errors import BundleError
-from impasto.runtime.graphs.device import Device
-from impasto.runtime.graphs.pool import Graphs
 
 SHIPPED = Path(str(resources.files("impasto.models") / "vgg19"))
 TEXT = (SHIPPED / "manifest.json").read_text(encoding="utf-8")
@@ -194,22 +192,6 @@ def test_a_graph_with_winograds_convolutions_must_be_there(folder: Path) -> None
 def test_it_must_stand_for_a_graph_of_the_bundle(folder: Path) -> None:
     edit(folder, lambda raw: raw["winograd"].update({"other.onnx": "step-avg-winograd.onnx"}))
     assert "other.onnx, which another stands for, is no graph of it" in refusal(folder)
-
-
-@pytest.mark.parametrize(
-    ("name", "size", "device", "expected"),
-    [
-        ("step-avg.onnx", (192, 256), "cpu", "step-avg-winograd.onnx"),
-        ("pullback-max.onnx", (192, 256), "cpu", "pullback-max-winograd.onnx"),
-        ("step-avg.onnx", (48, 64), "cpu", "step-avg.onnx"),
-        ("describe-avg.onnx", (192, 256), "cpu", "describe-avg.onnx"),
-        ("step-avg.onnx", (192, 256), "cuda", "step-avg.onnx"),
-    ],
-)
-def test_which_graph_is_opened(
-    name: str, size: tuple[int, int], device: str, expected: str
-) -> None:
-    assert file_of(Bundle("vgg19"), name, size, Device(device)) == expected
 
 
 @pytest.mark.parametrize("part", ["presets", "poolings", "terms"])
