@@ -112,7 +112,7 @@ def _examine(facts: dict[str, Any]) -> Iterator[str]:
     """Fill in the facts; yield the problems."""
     from impasto.runtime import ImpastoError
     from impasto.runtime.bundle.bundle import Bundle
-    from impasto.runtime.graphs.session import installed_builds, onnxruntime
+    from impasto.runtime.graphs.device import installed_builds, onnxruntime
 
     facts["onnxruntime"] = builds = installed_builds()
     bundle = providers = None
@@ -136,7 +136,7 @@ def _examine(facts: dict[str, Any]) -> Iterator[str]:
 
 def _examine_cuda(facts: dict[str, Any], bundle: Bundle, expected: bool) -> Iterator[str]:
     """Why not CUDA is a fact; it is a problem only for those who installed what uses it."""
-    from impasto.runtime.graphs.session import Device, cuda_problem
+    from impasto.runtime.graphs.device import Device, cuda_problem
 
     reason = cuda_problem(Device("cuda"), bundle)
     facts["cuda"] = reason or "works"

@@ -26,7 +26,7 @@ from impasto.runtime.bundle.manifest import (
     fix,
 )
 from impasto.runtime.errors import ImpastoError
-from impasto.runtime.graphs.session import onnxruntime
+from impasto.runtime.graphs.device import onnxruntime
 from impasto.runtime.objective.tiles import cut
 
 from . import trace

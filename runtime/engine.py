@@ -14,10 +14,11 @@ from . import checkpoint
 from .bundle.bundle import Bundle
 from .bundle.manifest import Manifest
 from .errors import CheckpointError
-from .graphs.session import Graphs, choose_device
+from .graphs.device import choose_device
+from .graphs.pool import Graphs
 from .level import Pictures
 from .loop import Loop
-from .machine.memory import budget
+from .machine.memory import Reservation, budget, planning, reserve
 from .machine.scratch import check_room
 from .pictures.image import Picture, Source, picture_size, read_picture
 from .planning.estimate import Estimate, estimate
@@ -43,9 +44,11 @@ class Engine:
     """Paints: ``Engine.load()``, then ``engine.stylize(photo, painting).save("out.png")``."""
 
     def __init__(self, bundle: Bundle, machine: Machine) -> None:
-        self._bundle, self._machine = bundle, machine
+        self._bundle = bundle
         device = choose_device(machine.device, bundle, machine.tf32, machine.cuda_graphs)
-        self._graphs = Graphs(bundle, device, machine.threads)
+        self._graphs = Graphs(bundle, device, machine.threads, machine.convolutions)
+        kind = self._graphs.convolutions.kind
+        self._machine = replace(machine, threads=self._graphs.threads, convolutions=kind)
         for name in bundle.manifest.presets:
             of_preset(bundle.manifest, name)
 
@@ -128,10 +131,11 @@ class Engine:
             SettingError: a value is out of range, unknown, or at odds with another.
         """
         sources = _Sources(content, _several(style), init_image)
-        plan, machine = self._plan(sources, given)
-        check_room(plan.files)
+        with planning():
+            plan, machine = self._plan(sources, given)
+            reservation = self._reserve(plan, machine)
         loop = Loop(self._graphs, plan, self._pictures(plan, sources, machine))
-        run = Run(loop, machine, self._bundle.digest)
+        run = Run(loop, machine, self._bundle.digest, reservation)
         if maps:
             run.set_maps(maps)
         return run
@@ -170,12 +174,12 @@ class Engine:
         found = checkpoint.load(file, self._bundle.digest)
         plan, where = found.header.plan, found.header.where
         machine = replace(self._machine, **check_all(Machine, {"deadline": deadline}))
-        check_room(plan.files)
+        reservation = self._reserve(plan, machine)
         try:
             loop = Loop(self._graphs, plan, self._of_plan(plan, **found.pictures()))
             level = loop.open(where.scale, found.maps) if where else None
             state = checkpoint.unpack(found, level) if level else None
-            run = Run(loop, machine, self._bundle.digest, state)
+            run = Run(loop, machine, self._bundle.digest, reservation, state)
         except (LookupError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{file}: the checkpoint does not fit its bundle") from error
         if state is None and found.maps:
@@ -224,7 +228,16 @@ class Engine:
             styles=tuple(size(style) for style in sources.styles),
             image=None if sources.image is None else size(sources.image),
         )
-        return make_plan(self.manifest, settings, sizes, budget(machine.memory)), machine
+        room = budget(machine.memory) + self._graphs.held
+        return make_plan(self.manifest, settings, sizes, room), machine
+
+    def _reserve(self, plan: Plan, machine: Machine) -> Reservation:
+        """Room for a run: what the engine only keeps for later goes first."""
+        check_room(plan.files)
+        missing = plan.memory - budget(machine.memory)
+        if missing > 0:
+            self._graphs.release(missing)
+        return reserve(plan.memory)
 
     def _pictures(self, plan: Plan, sources: _Sources, machine: Machine) -> Pictures:
         """Decoded, and no larger than the plan needs."""

@@ -6,13 +6,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .bundle.manifest import Input, Term, fix
 from .errors import SettingError
-from .graphs.session import Graphs
+from .graphs.pool import AnyGraphs
 from .objective import Objective, Point, Slot, make_objective
 from .optimizers import make_optimizer
 from .pictures.image import Picture, from_tensor, padded_size, resample, to_tensor
@@ -73,7 +74,7 @@ class Level:
 
     def __init__(
         self,
-        graphs: Graphs,
+        graphs: AnyGraphs,
         plan: Plan,
         pictures: Pictures,
         scale: int,
@@ -157,13 +158,20 @@ class Level:
         for share, style, shape in zip(self._plan.shares, pictures.styles, shapes, strict=True):
             own = style_size(shape, size, self._manifest.encoder.alignment)
             image = self._tensor(pictures.resized(style, own))
-            described = self._of_size(*image.shape[2:]).describe(image, "style")
+            described = {**self._style(image)}
             if self._has("style_map"):
                 image = self._tensor(pictures.resized(style, size))
                 described |= self.objective.describe(image, "style_map")
             for name, target in described.items():
                 found[name] = found.get(name, np.float32(0)) + np.float32(share) * target
         return found
+
+    def _style(self, image: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
+        """A style's statistics; the engine remembers them for a while."""
+        picture, settings = blake2b(image.data, digest_size=16).digest(), self._plan.settings
+        key = (picture, image.shape, settings.objective, settings.pooling, self._stage.tile_pixels)
+        size = image.shape[2:]
+        return self._graphs.targets(key, lambda: self._of_size(*size).describe(image, "style"))
 
     def _fitted(self, maps: Mapping[str, NDArray[np.float32]]) -> Targets:
         """Regions and given maps at their layers' resolutions; a region that is missing is all."""

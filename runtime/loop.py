@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DivergenceError
-from .graphs.session import Graphs
+from .graphs.pool import Graphs
+from .graphs.session import Termination
 from .level import Level, Pictures
 from .objective import Point
 from .optimizers import Memory
@@ -27,8 +28,8 @@ RETRIES, SHORTER = 8, 0.3
 STALLED = 1e-7
 """Relative change of the loss below which an iteration did nothing."""
 RESOLUTION = 1e-3
-"""Of the canvas' range: a quarter of an 8-bit level. Where the loss grows although no pixel moves so
-far, the image is a minimum as far as float32 can tell."""
+"""Of the canvas' range: a quarter of an 8-bit level. Where the loss grows although no pixel
+moves so far, the image is a minimum as far as float32 can tell."""
 PATIENCE = 5
 """So many idle iterations restart the optimizer; as many again end the scale."""
 
@@ -39,7 +40,8 @@ class Loop:
     """Everything of a run that does not change; ``start`` and ``advance`` make its states."""
 
     def __init__(self, graphs: Graphs, plan: Plan, pictures: Pictures) -> None:
-        self.graphs, self.plan, self.pictures = graphs, plan, pictures
+        self.plan, self.pictures, self.termination = plan, pictures, Termination()
+        self.graphs = graphs.of_run(round(plan.work), self.termination)
         self._level: Level | None = None
 
     def start(self, maps: Maps | None = None) -> State:

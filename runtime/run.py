@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import checkpoint
-from .graphs.session import Terminated, Termination
+from .graphs.session import Terminated
 from .loop import Loop
+from .machine.memory import Reservation
 from .pictures.encode import write_image
 from .pictures.image import Picture, resize
 from .planning.estimate import AROUND, expected_memory, expected_seconds
@@ -104,17 +105,22 @@ class Run:
     """
 
     def __init__(
-        self, loop: Loop, machine: Machine, bundle: str, state: State | None = None
+        self,
+        loop: Loop,
+        machine: Machine,
+        bundle: str,
+        reservation: Reservation,
+        state: State | None = None,
     ) -> None:
         self.plan = loop.plan
         self.expected: float | None = None
         """Seconds for the whole; known with the first step."""
         self._loop, self._machine, self._bundle = loop, machine, bundle
         self._state = state
+        self._reservation = reservation
         self._maps: dict[str, NDArray[np.float32]] = {}
         self._started: float | None = None
         self._stopped: Stopped | None = None
-        self._termination = Termination()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -149,6 +155,7 @@ class Run:
         if self._started is None:
             self._started = time.perf_counter()
         if self._stopped or (self._state is not None and self._loop.is_done(self._state)):
+            self._reservation.release()
             raise StopIteration
         try:
             if self._state is None:
@@ -166,7 +173,7 @@ class Run:
     def cancel(self) -> None:
         """End the run soon, even within an iteration; any thread may say so."""
         self._stopped = self._stopped or "cancelled"
-        self._termination.terminate()
+        self._loop.termination.terminate()
 
     def finish(
         self,
@@ -274,7 +281,7 @@ class Run:
 
         def stop() -> None:
             self._stopped = self._stopped or "deadline"
-            self._termination.terminate()
+            self._loop.termination.terminate()
 
         timer = threading.Timer(deadline, stop)
         timer.daemon = True

@@ -44,7 +44,9 @@ class Bundle:
         self.checked: set[tuple[str, int, int]] = set()
         """Files and sizes that ``check_bounds`` has passed."""
         self._contents: dict[str, Contents] = {}
-        if self.path.parent != PACKAGED:  # else it is as good as this file beside it
+        self.packaged = self.path.parent == PACKAGED
+        """As good as this file beside it: its graphs need no checks."""
+        if not self.packaged:
             for name in self.files:
                 if name.endswith(".onnx"):
                     self._scan(name)

@@ -1,161 +1,77 @@
-"""ONNX Runtime: devices, and graphs opened at one picture size. Nothing else imports it."""
+"""A graph of a bundle, opened at one picture size, and how its calls end early."""
 
 from __future__ import annotations
 
 import ctypes
 import os
-import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from importlib import metadata
-from types import ModuleType
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
+from weakref import WeakSet
 
-import numpy as np
-from numpy.typing import NDArray
-
-from impasto.runtime.bundle.bounds import check_bounds
 from impasto.runtime.bundle.bundle import Bundle
-from impasto.runtime.bundle.manifest import WEIGHTS, fix, fix_side
-from impasto.runtime.errors import BundleError, DeviceError, SettingError
+from impasto.runtime.bundle.manifest import WEIGHTS, fix_side
+from impasto.runtime.errors import BundleError, DeviceError, ImpastoError, OutOfMemoryError
+
+from .device import Device, OrtValue, onnxruntime
+from .kernels import Prepared
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-OrtValue = Any
-"""An onnxruntime.OrtValue: float32, on the device."""
-
-WINOGRAD_PIXELS = 10_000
-"""With fewer, what is saved is not worth opening the larger graph."""
-
-_opening = threading.Lock()  # opening sessions at the same time is reported to race
+Size = tuple[int, int]
+"""(height, width)."""
 
 
-def onnxruntime() -> ModuleType:
-    """The module; a DeviceError that says what to install where it is missing or unusable."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # on by default since 1.29; read at import
-    try:
-        import onnxruntime as module
-    except ImportError as error:
-        if installed_builds():
-            raise DeviceError(
-                f"onnxruntime is installed but does not start ({error}): install it again"
-            ) from None
-        raise DeviceError(
-            "onnxruntime is not installed: pip install 'impasto[cpu]', "
-            "or 'impasto[gpu]' for an NVIDIA GPU"
-        ) from None
-    return module  # type: ignore[no-any-return]
+class Terminated(Exception):  # noqa: N818 - a job that was ended has not failed
+    """A call was ended by its Termination."""
 
 
-def installed_builds() -> dict[str, str]:
-    """The distributions that bring the module onnxruntime, with their versions."""
-    names = ("onnxruntime", "onnxruntime-gpu")
-    found = {}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+class Termination:
+    """Ends the calls of one job, from any thread, and stays so: a new job needs a new one."""
 
-
-@dataclass(frozen=True)
-class Device:
-    """``cpu`` or ``cuda`` and the GPU's number; the last two fields say how CUDA is used."""
-
-    kind: str
-    index: int = 0
-    tf32: bool = False
-    """Products of matrices and convolutions with 10 bits of mantissa instead of 23."""
-    cuda_graphs: bool = False
-    """Evaluations are recorded once for every slot, and played back."""
-
-    def __str__(self) -> str:
-        return self.kind if self.kind == "cpu" else f"{self.kind}:{self.index}"
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[Any] = set()
+        self._ended = False
 
     @property
-    def captures(self) -> bool:
-        """Whether CUDA graphs are recorded."""
-        return self.kind == "cuda" and self.cuda_graphs
+    def ended(self) -> bool:
+        """Whether ``terminate`` was called."""
+        return self._ended
 
-    def providers(self, captured: bool = False) -> list[Any]:
-        """What ONNX Runtime is asked for, the fallback last."""
-        if self.kind == "cpu":
-            return ["CPUExecutionProvider"]
-        options = {
-            "device_id": str(self.index),
-            "cudnn_conv_algo_search": "EXHAUSTIVE",
-            "use_tf32": str(int(self.tf32)),
-            "enable_cuda_graph": str(int(captured)),
-        }
-        return [("CUDAExecutionProvider", options), "CPUExecutionProvider"]
+    def terminate(self) -> None:
+        """Calls that run end at their next node; those that follow do not start."""
+        with self._lock:
+            self._ended = True
+            for options in self._running:
+                options.terminate = True
 
-    def empty(self, *shape: int) -> OrtValue:
-        """Memory of its own on the device, not written yet."""
-        new = onnxruntime().OrtValue.ortvalue_from_shape_and_type
-        return new(list(shape), np.float32, self.kind, self.index)
+    @contextmanager
+    def watch(self, options: Any) -> Iterator[None]:
+        """While a call runs with these onnxruntime.RunOptions.
 
-    def upload(self, array: NDArray[np.float32]) -> OrtValue:
-        """The array on the device; on the CPU the value is a view of it."""
-        contiguous = np.ascontiguousarray(array, np.float32)
-        return onnxruntime().OrtValue.ortvalue_from_numpy(contiguous, self.kind, self.index)
-
-
-def choose_device(
-    wanted: str, bundle: Bundle, tf32: bool = False, cuda_graphs: bool = False
-) -> Device:
-    """The device of ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; one that has run a real graph.
-
-    Raises:
-        DeviceError: CUDA was asked for by name and does not work.
-        SettingError: no such device exists.
-    """
-    matched = re.fullmatch(r"auto|cpu|cuda(?::(\d{1,3}))?", wanted)
-    if not matched:
-        raise SettingError("device", wanted, "say auto, cpu, cuda or cuda:N")
-    if wanted == "cpu":
-        onnxruntime()
-        return Device("cpu")
-    device = Device("cuda", int(matched[1] or 0), tf32, cuda_graphs)
-    problem = cuda_problem(device, bundle)
-    if problem is None:
-        return device
-    if wanted == "auto":
-        return Device("cpu")
-    raise DeviceError(f"{device} cannot be had: {problem}; --device cpu works everywhere")
-
-
-def cuda_problem(device: Device, bundle: Bundle) -> str | None:
-    """Why CUDA does not work here, found by running a small graph on it; None if it does."""
-    module = onnxruntime()
-    if "CUDAExecutionProvider" not in module.get_available_providers():
-        if "onnxruntime-gpu" in installed_builds():
-            return (
-                "onnxruntime and onnxruntime-gpu are both installed, so the module is CPU-only: "
-                "pip uninstall onnxruntime onnxruntime-gpu, then pip install 'impasto[gpu]'"
-            )
-        return "this build of ONNX Runtime has no CUDA: pip install 'impasto[gpu]'"
-    module.preload_dlls()
-    name = bundle.manifest.optimizers.adam
-    try:
-        graph = Graph(bundle, name, 16, 16, device)
-        shapes = bundle.manifest.signatures[name].inputs
-        graph.run(
-            {k: device.upload(np.zeros(fix(s, 16, 16), np.float32)) for k, s in shapes.items()}
-        )
-    except DeviceError as error:
-        return str(error)
-    except Exception as error:  # the provider's errors have no common type
-        return str(error).splitlines()[0][:200]
-    return None
+        Raises:
+            Terminated: ``terminate`` was called, before the call or during it.
+        """
+        with self._lock:
+            if self._ended:
+                raise Terminated
+            self._running.add(options)
+        try:
+            yield
+        except Exception as error:
+            if options.terminate and "terminate" in str(error):
+                raise Terminated from None
+            raise
+        finally:
+            with self._lock:
+                self._running.discard(options)
 
 
 class Graph:
-    """A graph of a bundle, opened at one size. ``run`` may be called by several threads.
+    """A graph of a bundle at one size. ``run`` may be called by several threads.
 
     One that is ``captured`` belongs to one run: what was recorded for a slot holds addresses.
     """
@@ -169,17 +85,22 @@ class Graph:
         device: Device,
         threads: int | None = None,
         captured: bool = False,
+        file: str | None = None,
+        prepared: Prepared | None = None,
     ) -> None:
+        """Open it: ``file`` stands for ``name`` if given, ``prepared`` for that file."""
         self.device = device
         self._captured = captured
-        self._bundle, self._name = bundle, name
+        self._bundle, self._name, self._file = bundle, name, file or name
+        self._size, self._threads, self._prepared = (height, width), threads, prepared
         self.outputs = list(bundle.manifest.signatures[name].outputs)
-        self._session = _open(bundle, name, (height, width), device, threads, captured)
+        self._session = self._open()
         if device.kind == "cuda" and self._session.get_providers()[0] != "CUDAExecutionProvider":
             raise DeviceError(
                 "ONNX Runtime fell back to the CPU: is there an NVIDIA driver, and are the CUDA "
                 "libraries of impasto[gpu] installed?"
             )
+        _graphs.add(self)
 
     def run(
         self,
@@ -188,6 +109,7 @@ class Graph:
         into: Mapping[str, OrtValue] | None = None,
         release: bool = False,
         slot: int = 0,
+        termination: Termination | None = None,
     ) -> dict[str, OrtValue]:
         """Outputs by name: on the device, but those in ``to_host`` on the host.
 
@@ -199,10 +121,17 @@ class Graph:
                 run.
             slot: which addresses these are, from 1, where the graph is captured: all inputs and
                 all outputs must then be the same as at the first run with this number.
+            termination: may end the call; what it writes ``into`` is then spoilt.
+
+        Raises:
+            Terminated: the termination did.
         """
         into = into or {}
-        with _typed_errors(self._bundle, self._name, self.device):
-            binding = self._session.io_binding()
+        options = self._options(release, slot)
+        watched = nullcontext() if termination is None else termination.watch(options)
+        with _typed_errors(self._bundle, self._name, self.device), watched:
+            session = self._usable()
+            binding = session.io_binding()
             for name, value in inputs.items():
                 binding.bind_ortvalue_input(name, value)
             for name in self.outputs:
@@ -212,9 +141,9 @@ class Graph:
                     binding.bind_output(name, "cpu")
                 else:
                     binding.bind_output(name, self.device.kind, self.device.index)
-            self._session.run_with_iobinding(binding, self._options(release, slot))
+            session.run_with_iobinding(binding, options)
         if release:
-            _trim()
+            trim()
         return dict(zip(self.outputs, binding.get_outputs(), strict=True))
 
     def _options(self, release: bool, slot: int) -> Any:
@@ -227,43 +156,73 @@ class Graph:
             options.add_run_config_entry("gpu_graph_id", str(slot))
         return options
 
+    def _open(self) -> InferenceSession:
+        module = onnxruntime()
+        options = session_options(self._bundle, self._name, self._size, self._threads)
+        if self._prepared is None:
+            add_weights(options, self._bundle)
+            content = self._bundle.files[self._file]
+        else:
+            content = self._prepared.model
+            for name, value in self._prepared.kernels.items():
+                options.add_initializer(name, value)
+            # The blocks are there: what is left is to fold what the size makes constant.
+            options.graph_optimization_level = module.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        providers = self.device.providers(self._captured)
+        with opening(), _typed_errors(self._bundle, self._name, self.device):
+            session = module.InferenceSession(content, options, providers=providers)
+        trim()
+        return session
 
-def _open(
-    bundle: Bundle,
-    name: str,
-    size: tuple[int, int],
-    device: Device,
-    threads: int | None,
-    captured: bool,
-) -> InferenceSession:
-    module = onnxruntime()
-    file = file_of(bundle, name, size, device)
-    check_bounds(bundle, file, *size)
-    options, content = session_options(bundle, name, size, threads), bundle.files[file]
-    with _opening, _typed_errors(bundle, name, device):
-        providers = device.providers(captured)
-        session = module.InferenceSession(content, options, providers=providers)
-    _trim()
-    return session
+    def _usable(self) -> InferenceSession:
+        """The session; a new one in a process that was forked since: threads are not copied."""
+        session = self._session
+        if session is None:
+            if self.device.kind != "cpu":
+                raise DeviceError(
+                    f"{self.device} cannot be used in a process that was forked after the engine "
+                    "was loaded: load it there, or start processes with spawn"
+                )
+            session = self._session = self._open()
+        return session
+
+    def _abandon(self) -> None:
+        """After a fork, in the child: to close the session would wait for its threads for ever."""
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
+        self._session = None
 
 
-def file_of(bundle: Bundle, name: str, size: tuple[int, int], device: Device) -> str:
-    """The graph's own file, or the one with Winograd's convolutions; CUDA has its own of those."""
-    if device.kind == "cpu" and size[0] * size[1] >= WINOGRAD_PIXELS:
-        return bundle.manifest.winograd.get(name, name)
-    return name
+_graphs: WeakSet[Graph] = WeakSet()
+_lock = threading.Lock()  # opening sessions at the same time is reported to race
 
 
-def session_options(bundle: Bundle, name: str, size: tuple[int, int], threads: int | None) -> Any:
-    """An onnxruntime.SessionOptions for a graph at a (height, width)."""
+@contextmanager
+def opening() -> Iterator[None]:
+    """While a session is opened."""
+    with _lock:
+        yield
+
+
+def _after_fork() -> None:
+    _lock.release()
+    for graph in list(_graphs):
+        graph._abandon()
+
+
+if hasattr(os, "register_at_fork"):  # ONNX Runtime must not be copied while it opens a session
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_after_fork
+    )
+
+
+def session_options(bundle: Bundle, name: str, size: Size, threads: int | None) -> Any:
+    """An onnxruntime.SessionOptions for a graph at a size."""
     options = onnxruntime().SessionOptions()
     options.log_severity_level = 4  # what goes wrong comes as an exception
     options.enable_mem_pattern = False  # one block for everything: half as much memory again
     options.enable_mem_reuse = False  # what is kept for the next value of its size is not free
     options.intra_op_num_threads = threads or 0
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others run here too
-    weights = bundle.files[WEIGHTS]
-    options.add_external_initializers_from_files_in_memory([WEIGHTS], [weights], [len(weights)])
     signature = bundle.manifest.signatures[name]
     for shape in (*signature.inputs.values(), *signature.outputs.values()):
         for side in shape:
@@ -272,8 +231,14 @@ def session_options(bundle: Bundle, name: str, size: tuple[int, int], threads: i
     return options
 
 
-def _trim() -> None:
-    """Let glibc return what was freed, such as the kernels that were unpacked to open a graph."""
+def add_weights(options: Any, bundle: Bundle) -> None:
+    """The weights, for a graph as it is in the bundle."""
+    weights = bundle.files[WEIGHTS]
+    options.add_external_initializers_from_files_in_memory([WEIGHTS], [weights], [len(weights)])
+
+
+def trim() -> None:
+    """Let glibc return what was freed, such as what it took to open a graph."""
     with suppress(AttributeError, OSError, TypeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -283,45 +248,17 @@ def _typed_errors(bundle: Bundle, name: str, device: Device) -> Iterator[None]:
     """ONNX Runtime's errors have no common type, and say in words that memory ran out."""
     try:
         yield
+    except (Terminated, ImpastoError):
+        raise
     except Exception as error:
         reason = str(error).partition("\n")[0]
         if isinstance(error, MemoryError) or "alloc" in reason:
-            raise MemoryError(reason) from error
+            raise OutOfMemoryError(
+                f"memory ran out in {name} ({reason}): choose a smaller size, or allow less with "
+                "--memory (memory=), so that images are evaluated in tiles"
+            ) from error
         if device.kind == "cpu":
             raise BundleError(
                 f"{bundle.path / name}: ONNX Runtime refuses it ({reason}): export the bundle again"
             ) from error
         raise DeviceError(f"{device} failed at {name} ({reason}): try --device cpu") from error
-
-
-class Graphs:
-    """The graphs of a bundle on a device. Safe between threads."""
-
-    def __init__(self, bundle: Bundle, device: Device, threads: int | None) -> None:
-        self.bundle, self.device, self.threads = bundle, device, threads
-        self._shared: WeakValueDictionary[tuple[str, int, int], Graph] = WeakValueDictionary()
-        self._lock = threading.Lock()
-
-    def open(self, name: str, height: int, width: int, captured: bool = False) -> Graph:
-        """The graph at a size, for the caller alone."""
-        return Graph(self.bundle, name, height, width, self.device, self.threads, captured)
-
-    def get(self, name: str, height: int, width: int) -> Graph:
-        """The graph at a size, shared by all who hold it at the time; it closes with the last."""
-        key = (name, height, width)
-        with self._lock:
-            graph = self._shared.get(key)
-            if graph is None:
-                graph = self._shared[key] = self.open(*key)
-            return graph
-
-
-class Terminated(Exception):  # noqa: N818
-    """A job was ended."""
-
-
-class Termination:
-    """Ends a job."""
-
-    def terminate(self) -> None:
-        """Now."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from impasto.runtime.bundle.manifest import Pair
-from impasto.runtime.graphs.session import Graphs
+from impasto.runtime.graphs.pool import AnyGraphs
 
 from .objective import Objective, Point, Slot, Targets, Tensor
 from .tiled import Tiled
@@ -16,7 +16,7 @@ __all__ = ["Objective", "Point", "Slot", "Targets", "Tensor", "make_objective"]
 
 
 def make_objective(
-    graphs: Graphs, name: str, pooling: str, size: Pair, tile_pixels: int | None
+    graphs: AnyGraphs, name: str, pooling: str, size: Pair, tile_pixels: int | None
 ) -> Objective:
     """An objective for images of a size, in tiles where it has more than ``tile_pixels``.
 

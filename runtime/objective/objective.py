@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from impasto.runtime.bundle.manifest import Pair, Source, fix
 from impasto.runtime.errors import SettingError
-from impasto.runtime.graphs.session import Graphs, OrtValue
+from impasto.runtime.graphs.device import OrtValue
+from impasto.runtime.graphs.pool import AnyGraphs
 
 Tensor = NDArray[np.float32]
 Targets = Mapping[str, Tensor]
@@ -55,8 +56,8 @@ class Point:
 class Objective(ABC):
     """Of images of one size; ``evaluate`` needs targets first. Images are (1, C, H, W)."""
 
-    def __init__(self, graphs: Graphs, name: str, pooling: str, size: Pair) -> None:
-        self._graphs, self._size = graphs, size
+    def __init__(self, graphs: AnyGraphs, name: str, pooling: str, size: Pair) -> None:
+        self._graphs, self._size, self._termination = graphs, size, graphs.termination
         self._manifest = graphs.bundle.manifest
         self._entry = self._manifest.objectives[name]
         self._files = self._entry.poolings[pooling]

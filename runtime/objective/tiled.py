@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.runtime.bundle.manifest import MAPS, Pair, Source, fix
-from impasto.runtime.graphs.session import Device, Graph, Graphs, OrtValue
+from impasto.runtime.graphs.device import Device, OrtValue
+from impasto.runtime.graphs.pool import AnyGraphs
+from impasto.runtime.graphs.session import Graph
 from impasto.runtime.machine.scratch import Scratch
 
 from .objective import Objective, Point, Slot, Targets, Tensor
@@ -24,7 +26,7 @@ from .tiles import Tile, cut
 class Tiled(Objective):
     """Two passes over windows of one shape. Described features are in temporary files."""
 
-    def __init__(self, graphs: Graphs, name: str, pooling: str, size: Pair, shape: Pair) -> None:
+    def __init__(self, graphs: AnyGraphs, name: str, pooling: str, size: Pair, shape: Pair) -> None:
         super().__init__(graphs, name, pooling, size)
         alignment = self._manifest.encoder.alignment
         self._tiles = cut(*size, shape, self._entry.margin, alignment)
@@ -58,7 +60,7 @@ class Tiled(Objective):
         )
 
     def _features(self, image: Tensor, source: Source) -> dict[str, Tensor]:
-        graph = self._graphs.open(self._files.describe, *self._window)
+        graph = self._graphs.get(self._files.describe, *self._window)
         blank = {
             name: self._graphs.device.upload(np.zeros(fix(shape, *self._window), np.float32))
             for name, shape in self._manifest.signatures[self._files.describe].inputs.items()
@@ -68,7 +70,7 @@ class Tiled(Objective):
         self._scratches |= found
         for tile in self._tiles:
             part = {"image": self._graphs.device.upload(tile.crop(image)), **blank}
-            described = graph.run(part, to_host=found)
+            described = graph.run(part, to_host=found, termination=self._termination)
             for name, scratch in found.items():
                 tile.paste_own(described[name].numpy(), scratch.array, self._strides[name])
                 scratch.leave()
@@ -93,7 +95,9 @@ class Tiled(Objective):
         total = np.zeros(found.shape)
         for tile, last in self._passing():
             windows = self._windows(tile, image, maps)
-            self._statistics.run(windows, into=self._found, release=last)
+            self._statistics.run(
+                windows, into=self._found, release=last, termination=self._termination
+            )
             total += found
         return total
 
@@ -124,7 +128,9 @@ class Tiled(Objective):
         found = self._found["gradient"].numpy()
         for tile, last in self._passing():
             inputs = {**self._windows(tile, image, self._maps), "cotangents": cotangents}
-            self._pullback.run(inputs, into=self._found, release=last)
+            self._pullback.run(
+                inputs, into=self._found, release=last, termination=self._termination
+            )
             gradient[:, :, tile.window[0], tile.window[1]] += found
 
     def _passing(self) -> Iterator[tuple[Tile, bool]]:

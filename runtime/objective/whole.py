@@ -22,11 +22,13 @@ class Whole(Objective):
         names, upload = self._names(source), self._graphs.device.upload
         if not names:
             return {}
-        graph = self._graphs.open(self._files.describe, *self._size)
+        graph = self._graphs.get(self._files.describe, *self._size)
         complete = self._complete(maps or {}, "region", "given")
         needed = self._manifest.signatures[self._files.describe].inputs
         inputs = {"image": image} | {k: v for k, v in complete.items() if k in needed}
-        found = graph.run({k: upload(v) for k, v in inputs.items()}, to_host=names)
+        found = graph.run(
+            {k: upload(v) for k, v in inputs.items()}, to_host=names, termination=self._termination
+        )
         return {name: np.array(found[name].numpy()) for name in names}  # a view keeps all memory
 
     def set_targets(self, targets: Targets, weights: Sequence[float]) -> None:
@@ -51,5 +53,5 @@ class Whole(Objective):
         """See Objective."""
         inputs = {"image": slot.image, **self._given}
         outputs = {"gradient": slot.gradient, **self._figures}
-        self._step.run(inputs, into=outputs, slot=slot.number)
+        self._step.run(inputs, into=outputs, slot=slot.number, termination=self._termination)
         return Point.of(slot, self._figures)

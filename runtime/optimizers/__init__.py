@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from impasto.runtime.graphs.session import Graphs
+from impasto.runtime.graphs.pool import AnyGraphs
 from impasto.runtime.planning.plan import Scale
 from impasto.runtime.settings import Settings
 
@@ -14,7 +14,7 @@ __all__ = ["LBFGS", "Adam", "Memory", "Optimizer", "make_optimizer"]
 
 
 def make_optimizer(
-    graphs: Graphs, settings: Settings, scale: Scale, size: tuple[int, int]
+    graphs: AnyGraphs, settings: Settings, scale: Scale, size: tuple[int, int]
 ) -> Optimizer:
     """The scale's optimizer, for images of a padded (height, width)."""
     shape = (1, graphs.bundle.manifest.canvas.channels, *size)

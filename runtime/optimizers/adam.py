@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.graphs.session import Graphs, OrtValue
+from impasto.runtime.graphs.device import OrtValue
+from impasto.runtime.graphs.pool import AnyGraphs
 from impasto.runtime.machine.scratch import Scratch
 from impasto.runtime.objective import Point
 from impasto.runtime.settings import Settings
@@ -48,7 +49,7 @@ class Adam:
 
     def __init__(
         self,
-        graphs: Graphs,
+        graphs: AnyGraphs,
         settings: Settings,
         shape: tuple[int, int, int, int],
         in_tiles: bool = False,

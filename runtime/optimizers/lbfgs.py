@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.graphs.session import Graphs, OrtValue
+from impasto.runtime.graphs.device import OrtValue
+from impasto.runtime.graphs.pool import AnyGraphs
 from impasto.runtime.objective import Point
 from impasto.runtime.settings import Settings
 
@@ -37,7 +38,11 @@ class LBFGS:
     points = 2
 
     def __init__(
-        self, graphs: Graphs, settings: Settings, history: int, shape: tuple[int, int, int, int]
+        self,
+        graphs: AnyGraphs,
+        settings: Settings,
+        history: int,
+        shape: tuple[int, int, int, int],
     ) -> None:
         optimizers = graphs.bundle.manifest.optimizers
         self._graph = graphs.get(optimizers.lbfgs, *shape[2:])

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.graphs.session import OrtValue
+from impasto.runtime.graphs.device import OrtValue
 from impasto.runtime.objective import Point
 
 

@@ -122,8 +122,8 @@ def read_picture(
         )
         if memory is not None and peak > memory:
             raise ImageError(
-                f"{picture.name} takes {show_bytes(peak)} to read, and {show_bytes(memory)} are free "
-                "for it; make it smaller, or allow ",
+                f"{picture.name} takes {show_bytes(peak)} to read, and {show_bytes(memory)} are "
+                "free for it; make it smaller, or allow ",
                 Field("memory"),
                 allowance(peak),
             )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from impasto.runtime.bundle.manifest import fix
-from impasto.runtime.graphs.session import Graphs
+from impasto.runtime.graphs.pool import Graphs
 from impasto.runtime.machine.memory import used
 from impasto.runtime.planning.plan import Plan
 

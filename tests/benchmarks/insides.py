@@ -15,19 +15,20 @@ from numpy.typing import NDArray
 
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import Shape, fix
-from impasto.runtime.graphs.session import Device, Graphs, choose_device, file_of, session_options
+from impasto.runtime.graphs.device import Device, choose_device
+from impasto.runtime.graphs.pool import Graphs
+from impasto.runtime.graphs.session import add_weights, session_options
 
 Call = Callable[[], Any]
 
 
-def step_and_lbfgs(pooling: str, height: int, width: int, device: str) -> tuple[Call, Call]:
+def step_and_lbfgs(
+    pooling: str, height: int, width: int, device: str, convolutions: str = "auto"
+) -> tuple[Call, Call]:
     """The step graph and the L-BFGS graph on noise, as the runtime runs them."""
     bundle = Bundle("vgg19")
-    graphs = Graphs(bundle, choose_device(device, bundle), None)
-    step, lbfgs = (
-        bundle.manifest.objectives["gatys"].poolings[pooling].step,
-        bundle.manifest.optimizers.lbfgs,
-    )
+    graphs = Graphs(bundle, choose_device(device, bundle), None, convolutions)
+    step, lbfgs = bundle.manifest.poolings[pooling].step, bundle.manifest.optimisers.lbfgs
     return _graph(graphs, step, height, width), _graph(graphs, lbfgs, height, width)
 
 
@@ -37,9 +38,10 @@ def operators(pooling: str, height: int, width: int, runs: int = 5) -> collectio
     name = bundle.manifest.objectives["gatys"].poolings[pooling].step
     with tempfile.TemporaryDirectory() as folder:
         options = session_options(bundle, name, size, None)
+        add_weights(options, bundle)
         options.enable_profiling = True
         options.profile_file_prefix = f"{folder}/step"
-        content = bundle.files[file_of(bundle, name, size, Device("cpu"))]
+        content = bundle.files[Graphs(bundle, Device("cpu"), None).file(name, 10**9)]
         session = ort.InferenceSession(content, options)
         for _ in range(runs):
             session.run(None, _noise(bundle.manifest.signatures[name].inputs, height, width))

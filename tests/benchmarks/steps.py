@@ -23,11 +23,12 @@ def report(settings: Settings) -> None:
     sizes = [(64, 64)] if settings.small else GPU_SIZES if settings.on_gpu else SIZES
     print(
         "A step (forward, losses, gradient), and what else an iteration takes. `around`: a whole\n"
-        "iteration without its step, L-BFGS and checks included.\n"
+        "iteration without its step, L-BFGS and checks included. `plain`: the step without\n"
+        "Winograd's convolutions, where it has them.\n"
     )
     print_table(
         f"size | pooling | {PYTORCH}, s | torch.compile, s | step, s | step / eager "
-        "| step / compiled | L-BFGS / step | around / step",
+        "| step / compiled | plain / step | L-BFGS / step | around / step",
         (
             _row(pooling, height, width, settings.device)
             for height, width in sizes
@@ -38,6 +39,7 @@ def report(settings: Settings) -> None:
 
 def _row(pooling: str, height: int, width: int, device: str) -> list[str]:
     step, lbfgs = step_and_lbfgs(pooling, height, width, device)
+    plain, _ = step_and_lbfgs(pooling, height, width, device, "plain")
     eager, compiled = eager_and_compiled(pooling, height, width, device)
     with tempfile.TemporaryDirectory() as folder:
         whole = iteration(
@@ -47,8 +49,8 @@ def _row(pooling: str, height: int, width: int, device: str) -> list[str]:
             pooling=pooling,
             iterations=2 * ROUNDS,
         )
-        calls = [eager, step, lbfgs, whole, *([compiled] if compiled else [])]
-        theirs, mine, optimiser, engine, *fast = in_turns(calls)
+        calls = [eager, step, plain, lbfgs, whole, *([compiled] if compiled else [])]
+        theirs, mine, simple, optimiser, engine, *fast = in_turns(calls)
     return [
         f"{width}x{height}",
         pooling,
@@ -57,6 +59,7 @@ def _row(pooling: str, height: int, width: int, device: str) -> list[str]:
         f"{mine:.3f}",
         f"{mine / theirs:.2f}",
         f"{mine / fast[0]:.2f}" if fast else "-",
+        f"{simple / mine:.2f}",
         f"{optimiser / mine:.3f}",
         f"{(engine - mine) / mine:.3f}",
     ]

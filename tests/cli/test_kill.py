@@ -37,7 +37,7 @@ else:
     scale = dataclasses.replace(begun.plan.scales[0], tile_pixels=192 * 208)
     plan = dataclasses.replace(begun.plan, scales=(scale,))
     loop = Loop(engine._graphs, plan, begun._loop.pictures)
-    run = Run(loop, begun._machine, engine._bundle.digest)
+    run = Run(loop, begun._machine, engine._bundle.digest, begun._reservation)
     run.save(folder + "/run.checkpoint")
 for step in run:
     print(step.iteration, flush=True)

@@ -59,11 +59,7 @@ class Regional(Head):
     """Gram matrices of a region, over as many positions as it has."""
 
     name, count = "regional", "region"
-<<<<<<< HEAD
-    inputs: ClassVar = {"target": "style", "region": "region"}
-=======
     inputs: ClassVar[Any] = {"target": "style", "region": "region"}
->>>>>>> 6495e22
 
     def statistics(
         self, features: torch.Tensor, mask: torch.Tensor | None, region: torch.Tensor
@@ -79,13 +75,8 @@ class Temporal(Head):
     """The picture is to stay as another one, where that is to be trusted."""
 
     name, layers = "temporal", ("image",)
-<<<<<<< HEAD
-    inputs: ClassVar = {"target": "given", "trust": "given"}
-    channels: ClassVar = {"trust": 1}
-=======
     inputs: ClassVar[Any] = {"target": "given", "trust": "given"}
     channels: ClassVar[Any] = {"trust": 1}
->>>>>>> 6495e22
 
     def statistics(
         self,

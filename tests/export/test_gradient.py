@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.graphs import session
-from impasto.runtime.graphs.session import Device, Graphs
+from impasto.runtime.graphs.device import Device
+from impasto.runtime.graphs.pool import Graphs
 
 LIMIT = 1e-4
 SIZES = [(16, 16), (32, 48), (64, 64), (96, 160), (176, 128)]

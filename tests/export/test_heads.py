@@ -16,7 +16,8 @@ from impasto.export.terms import Term
 from impasto.runtime import DivergenceError, Engine
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import Layer, Manifest
-from impasto.runtime.graphs.session import Device, Graphs
+from impasto.runtime.graphs.device import Device
+from impasto.runtime.graphs.pool import Graphs
 from impasto.runtime.objective import make_objective
 
 Array = NDArray[np.float64]

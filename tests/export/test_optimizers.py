@@ -25,7 +25,8 @@ from impasto.export.optimizers import FIRST_STEP, Preconditioner
 from impasto.runtime import optimizers as runtime_module
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import OptimiserName, fix
-from impasto.runtime.graphs.session import Device, Graphs
+from impasto.runtime.graphs.device import Device
+from impasto.runtime.graphs.pool import Graphs
 from impasto.runtime.optimizers import LBFGS, Adam, Optimiser
 
 SIDE = 16

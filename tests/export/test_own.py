@@ -24,7 +24,8 @@ from impasto.export.verify import check_additive
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import Layer, fix
 from impasto.runtime.errors import ImpastoError, SettingError
-from impasto.runtime.graphs.session import Device, Graphs
+from impasto.runtime.graphs.device import Device
+from impasto.runtime.graphs.pool import Graphs
 from impasto.runtime.objective import Objective, make_objective
 from impasto.runtime.objective.tiled import Tiled
 from impasto.runtime.objective.whole import Whole

@@ -52,7 +52,10 @@ def begin(engine: Engine, photo: Callable[..., Picture], request: pytest.Fixture
             scales = (*coarse, dataclasses.replace(fine, tile_pixels=TILE))
             plan = dataclasses.replace(new.plan, scales=scales)
             new = Run(
-                Loop(engine._graphs, plan, new._loop.pictures), new._machine, engine._bundle.digest
+                Loop(engine._graphs, plan, new._loop.pictures),
+                new._machine,
+                engine._bundle.digest,
+                new._reservation,
             )
         return new
 
@@ -77,7 +80,7 @@ def test_the_bytes_are_those_of_a_run_that_never_stopped(
     whole.result().save(tmp_path / "whole.png")
     expected = (tmp_path / "whole.png").read_bytes()
     assert len(losses) == 7
-    for at in (0, 2, 3, 5, 7) if not tiled else (3, 5):
+    for at in (0, 2, 3, 5, 7) if not tiled else (5,):
         run = begin(optimizer, tiled)
         before = [step.loss for step in finished(run, at)]
         run.save(tmp_path / "run.checkpoint")

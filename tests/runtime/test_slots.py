@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from impasto.runtime import Engine
-from impasto.runtime.graphs.session import Device, Graphs
+from impasto.runtime.graphs.device import Device
+from impasto.runtime.graphs.pool import Graphs
 from impasto.runtime.objective.whole import Whole
 from impasto.runtime.pictures.image import Picture
 from impasto.runtime.scale import Scale

@@ -30,7 +30,8 @@ from impasto.runtime.bundle.operators.numbers import FOLDS
 from impasto.runtime.bundle.operators.values import KINDS
 from impasto.runtime.bundle.scan import scan
 from impasto.runtime.errors import BundleError
-from impasto.runtime.graphs.session import Device, Graph
+from impasto.runtime.graphs.device import Device
+from impasto.runtime.graphs.session import Graph
 
 SHIPPED = Path(str(resources.files("impasto.models") / "vgg19"))
 NAMES = sorted(path.name for path in SHIPPED.glob("*.onnx"))

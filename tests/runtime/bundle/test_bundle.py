@@ -20,7 +20,8 @@ from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.checks import check_graph, check_manifest
 from impasto.runtime.bundle.manifest import SCHEMA, Manifest
 from impasto.runtime.errors import BundleError
-from impasto.runtime.graphs.session import Device, Graph, file_of
+from impasto.runtime.graphs.device import Device
+from impasto.runtime.graphs.session import Graph, file_of
 
 SHIPPED = Path(str(resources.files("impasto.models") / "vgg19"))
 TEXT = (SHIPPED / "manifest.json").read_text(encoding="utf-8")

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from impasto.runtime import Engine
 from impasto.runtime.bundle.bundle import Bundle
-from impasto.runtime.graphs.session import Device, Graphs
+from impasto.runtime.graphs.device import Device
+from impasto.runtime.graphs.pool import Graphs
 from impasto.runtime.objective import Objective, Point, Targets, make_objective
 from impasto.runtime.objective.tiled import Tiled
 from impasto.runtime.objective.tiles import Tile

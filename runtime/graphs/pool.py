@@ -1,0 +1,209 @@
+"""The graphs of a bundle on a device: their kernels are unpacked once, and shared."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
+from weakref import WeakSet, WeakValueDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.runtime.bundle.bounds import check_bounds
+from impasto.runtime.bundle.bundle import Bundle
+from impasto.runtime.bundle.manifest import WEIGHTS
+from impasto.runtime.machine.processors import default_threads
+
+from .cache import Cache
+from .convolutions import USUAL, Convolutions, choose_convolutions
+from .device import Device, onnxruntime
+from .kernels import Prepared, Store, prepare
+from .session import Graph, Termination, opening, session_options, trim
+
+KEPT = 400_000_000
+"""Bytes of kernels, idle graphs and targets that may be kept for the next run."""
+SMALL = 40_000_000
+"""Bytes of an idle graph that is kept: a larger one is opened again, which takes little."""
+ARENA = 1.3
+"""What ONNX Runtime keeps for a graph, in units of what lives at once in it."""
+SESSION = 3_000_000
+"""Bytes of a session without kernels and arena."""
+SIDES = (7, 9)
+"""Of the image for which kernels are prepared, in units of the alignment: no two are equal."""
+
+Targets = Mapping[str, NDArray[np.float32]]
+
+
+class Graphs:
+    """Opens graphs, and keeps what the next run is likely to need. Safe between threads.
+
+    A graph that is used by nobody is kept for a while if it is small; kernels and targets are, too.
+    ``held`` counts them, and ``release`` drops them: a run that needs memory comes first.
+    """
+
+    termination: Termination | None = None
+    """Of no run in particular."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        device: Device,
+        threads: int | None,
+        convolutions: str = "auto",
+        kept: int = KEPT,
+    ) -> None:
+        self.bundle, self.device = bundle, device
+        self.threads = threads or default_threads()
+        self.convolutions: Convolutions = choose_convolutions(convolutions, device.kind == "cpu")
+        """What was taken, and why."""
+        self._cache = Cache(kept)
+        self._store = Store()
+        self._graphs: WeakValueDictionary[tuple[str, int, int], Graph] = WeakValueDictionary()
+        self._prepared: WeakValueDictionary[str, Prepared] = WeakValueDictionary()
+        self._plain: set[str] = set()  # files that cannot be prepared
+        self._lock = threading.RLock()
+        _pools.add(self)
+
+    @property
+    def held(self) -> int:
+        """Bytes that ``release`` could give back, if no run uses them."""
+        return self._cache.size
+
+    def release(self, size: int) -> None:
+        """Drop kernels, idle graphs and targets of so many bytes, the oldest first."""
+        self._cache.release(size)
+        trim()
+
+    def open(self, name: str, height: int, width: int, captured: bool = False) -> Graph:
+        """The graph at a size, for the caller alone."""
+        return self._open(name, name, height, width, captured)
+
+    def get(self, name: str, height: int, width: int, pixels: int | None = None) -> Graph:
+        """The graph at a size, shared by all who ask for it.
+
+        Args:
+            name: of its file.
+            height: of the image.
+            width: of the image.
+            pixels: what the run evaluates all in all, at every size: kernels of Winograd's
+                convolutions must be worth preparing. None: as if this size were all.
+        """
+        if pixels is None:
+            pixels = USUAL * height * width
+        file = self.file(name, pixels)
+        key = (file, height, width)
+        with self._lock:
+            graph = self._graphs.get(key)
+            if graph is None:
+                graph = self._graphs[key] = self._open(name, file, height, width)
+        size = self._size(name, height, width)
+        if size <= SMALL:
+            self._cache.put(key, graph, size)
+        return graph
+
+    def file(self, name: str, pixels: int) -> str:
+        """The graph's own file, or the one with Winograd's convolutions; see ``get``."""
+        if self.convolutions.worth(pixels):
+            return self.bundle.manifest.winograd.get(name, name)
+        return name
+
+    def targets(self, key: Hashable, compute: Callable[[], Targets]) -> Targets:
+        """What ``compute`` gives, or gave for the key of late. It must not be written to."""
+        known: Targets | None = self._cache.get(("targets", key))
+        if known is None:
+            known = compute()
+            size = sum(array.nbytes for array in known.values())
+            self._cache.put(("targets", key), known, size)
+        return known
+
+    def _open(self, name: str, file: str, height: int, width: int, captured: bool = False) -> Graph:
+        if not self.bundle.packaged:
+            check_bounds(self.bundle, file, height, width)
+        place = (self.bundle, name, height, width, self.device, self.threads, captured)
+        return Graph(*place, file=file, prepared=self._prepare(name, file))
+
+    def _prepare(self, name: str, file: str) -> Prepared | None:
+        """The graph with its kernels unpacked; None: it is opened as it is in the bundle."""
+        if self.device.kind != "cpu":
+            return None
+        with self._lock:
+            if file in self._plain:
+                return None
+            prepared = self._prepared.get(file)
+            if prepared is None:
+                prepared = self._prepare_now(name, file)
+            if prepared is None:
+                self._plain.add(file)
+                return None
+            self._prepared[file] = prepared
+        self._cache.put(file, prepared, prepared.size)
+        return prepared
+
+    def _prepare_now(self, name: str, file: str) -> Prepared | None:
+        rows, columns = self.bundle.manifest.encoder.alignment
+        size = (SIDES[0] * rows if rows > 1 else 1, SIDES[1] * columns)
+        weights = {WEIGHTS: self.bundle.files[WEIGHTS]}
+        content = self.bundle.files[file]
+        if not self.bundle.packaged:
+            check_bounds(self.bundle, file, *size)
+        # Without room for temporary files, or where ONNX Runtime cannot read again what it wrote,
+        # the graph is opened as it is: that says what is wrong with it, if anything is.
+        with suppress(Exception), opening():
+            return prepare(
+                content,
+                weights,
+                lambda: session_options(self.bundle, name, size, self.threads),
+                onnxruntime(),
+                self._store,
+            )
+        return None
+
+    def _size(self, name: str, height: int, width: int) -> int:
+        """Bytes of an idle graph, without its kernels."""
+        live = 4 * self.bundle.manifest.signatures[name].floats_per_pixel
+        return SESSION + round(ARENA * live * height * width)
+
+    def of_run(self, pixels: int, termination: Termination) -> RunGraphs:
+        """The graphs as one run uses them, which evaluates so many pixels, all in all."""
+        return RunGraphs(self, pixels, termination)
+
+    def renew_locks(self) -> None:
+        """After a fork."""
+        self._lock = threading.RLock()
+        self._cache.renew_lock()
+
+
+class RunGraphs:
+    """The graphs as one run uses them: what can end its calls, and how much it evaluates."""
+
+    def __init__(self, graphs: Graphs, pixels: int, termination: Termination) -> None:
+        self.bundle, self.device, self.termination = graphs.bundle, graphs.device, termination
+        self._graphs, self._pixels = graphs, pixels
+
+    def open(self, name: str, height: int, width: int, captured: bool = False) -> Graph:
+        """See Graphs."""
+        return self._graphs.open(name, height, width, captured)
+
+    def get(self, name: str, height: int, width: int) -> Graph:
+        """See Graphs."""
+        return self._graphs.get(name, height, width, self._pixels)
+
+    def targets(self, key: Hashable, compute: Callable[[], Targets]) -> Targets:
+        """See Graphs."""
+        return self._graphs.targets(key, compute)
+
+
+AnyGraphs = Graphs | RunGraphs
+
+_pools: WeakSet[Graphs] = WeakSet()
+
+
+def _after_fork() -> None:
+    for pool in list(_pools):
+        pool.renew_locks()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
