@@ -71,11 +71,12 @@ def estimate_costs(given: Given) -> None:
     found = engine.estimate(**pictures, **given.settings, **own)
     scales = [{**dataclasses.asdict(s), "size": s.size[::-1]} for s in found.plan.scales]
     if files.get("json"):
-        print_json({"seconds": found.seconds, "memory": found.memory, "scales": scales})
+        costs = {"seconds": found.seconds, "memory": found.memory}
+        print_json({**costs, "convolutions": engine.convolutions, "scales": scales})
         return
     height, width = found.plan.size
     cost = f"about {duration(found.seconds)} and {show_bytes(found.memory)} of memory"
-    print(f"{width} x {height} pixels: {cost}")
+    print(f"{width} x {height} pixels: {cost}; convolutions: {engine.convolutions}")
     for scale in found.plan.scales:
         height, width = scale.size
         how = f"{scale.optimizer}, history {scale.history}" if scale.history else scale.optimizer
@@ -110,38 +111,18 @@ def examine(as_json: bool) -> bool:
 
 def _examine(facts: dict[str, Any]) -> Iterator[str]:
     """Fill in the facts; yield the problems."""
-    from impasto.runtime import ImpastoError
-    from impasto.runtime.bundle.bundle import Bundle
-    from impasto.runtime.graphs.device import installed_builds, onnxruntime
+    from impasto.runtime import examine_installation
 
-    facts["onnxruntime"] = builds = installed_builds()
-    bundle = providers = None
-    try:
-        facts["providers"] = providers = onnxruntime().get_available_providers()
-    except ImpastoError as error:
-        yield str(error)
-    try:
-        bundle = Bundle()
-        facts["bundle"] = str(bundle.path)
-    except ImpastoError as error:
-        yield str(error)
-    if providers is None or bundle is None:
+    found = examine_installation()
+    facts |= {"onnxruntime": found.builds, "providers": found.providers, "bundle": found.bundle}
+    facts |= {"convolutions": found.convolutions, "cuda": found.cuda}
+    yield from found.problems
+    if not found.providers or not found.bundle:
         return
-    yield from _examine_cuda(facts, bundle, "onnxruntime-gpu" in builds)
     try:
         facts["run"] = _tiny_run(facts)
     except Exception as error:  # whatever it is, telling it is what this command is for
         yield f"a tiny run failed: {type(error).__name__}: {error}"
-
-
-def _examine_cuda(facts: dict[str, Any], bundle: Bundle, expected: bool) -> Iterator[str]:
-    """Why not CUDA is a fact; it is a problem only for those who installed what uses it."""
-    from impasto.runtime.graphs.device import Device, cuda_problem
-
-    reason = cuda_problem(Device("cuda"), bundle)
-    facts["cuda"] = reason or "works"
-    if reason and expected:
-        yield f"CUDA does not work: {reason}"
 
 
 def _tiny_run(facts: dict[str, Any]) -> dict[str, Any]:

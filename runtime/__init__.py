@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .errors import ImpastoError as ImpastoError
     from .errors import OutOfMemoryError as OutOfMemoryError
     from .errors import SettingError as SettingError
+    from .graphs.installation import Installation as Installation
+    from .graphs.installation import examine_installation as examine_installation
     from .machine.memory import show_bytes as show_bytes
     from .pictures.encode import check_output as check_output
     from .planning.estimate import Estimate as Estimate
@@ -57,6 +59,7 @@ _HOMES = {
         "OutOfMemoryError",
         "SettingError",
     ),
+    ".graphs.installation": ("Installation", "examine_installation"),
     ".machine.memory": ("show_bytes",),
     ".pictures.encode": ("check_output",),
     ".planning.estimate": ("Estimate",),

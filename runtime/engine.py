@@ -77,6 +77,11 @@ class Engine:
         return str(self._graphs.device)
 
     @property
+    def convolutions(self) -> str:
+        """``plain`` or ``winograd``, and why: what large runs take."""
+        return str(self._graphs.convolutions)
+
+    @property
     def model(self) -> str:
         """The bundle's folder."""
         return str(self._bundle.path)

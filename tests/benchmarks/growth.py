@@ -111,12 +111,12 @@ def impasto_steps(content: str, style: str, device: str) -> tuple[list[float], s
     engine = Engine.load("vgg19", device=device)
     iterations = _steps(math.prod(image.size)) + 1
     run = engine.start(content, style, iterations=iterations, **settings)
-    stage = run.plan.stages[-1]
+    scale = run.plan.scales[-1]
     steps: list[Step] = []
     run.finish(on_step=steps.append).save(Path(content).with_name("out.png"))
     ends = [step.seconds for step in last_scale(steps)]
-    optimiser = f"L-BFGS {stage.history}" if stage.history else "Adam"
-    how = f"{TILED if stage.tile_pixels else 'whole'}, {optimiser}"
+    optimizer = f"L-BFGS {scale.history}" if scale.history else "Adam"
+    how = f"{TILED if scale.tile_pixels else 'whole'}, {optimizer}"
     return [after - before for before, after in itertools.pairwise(ends)], how
 
 

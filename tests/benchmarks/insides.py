@@ -28,7 +28,9 @@ def step_and_lbfgs(
     """The step graph and the L-BFGS graph on noise, as the runtime runs them."""
     bundle = Bundle("vgg19")
     graphs = Graphs(bundle, choose_device(device, bundle), None, convolutions)
-    step, lbfgs = bundle.manifest.poolings[pooling].step, bundle.manifest.optimisers.lbfgs
+    manifest = bundle.manifest
+    step = manifest.objectives["gatys"].poolings[pooling].step
+    lbfgs = manifest.optimizers.lbfgs
     return _graph(graphs, step, height, width), _graph(graphs, lbfgs, height, width)
 
 

@@ -475,6 +475,7 @@ def test_the_public_names() -> None:
         "Files",
         "ImageError",
         "ImpastoError",
+        "Installation",
         "Machine",
         "Manifest",
         "OutOfMemoryError",
@@ -488,6 +489,7 @@ def test_the_public_names() -> None:
         "Step",
         "check_output",
         "describe",
+        "examine_installation",
         "read_checkpoint",
         "show_bytes",
     ]

@@ -9,10 +9,8 @@ import pytest
 
 from impasto.runtime import Engine
 from impasto.runtime.graphs.device import Device
-from impasto.runtime.graphs.pool import Graphs
 from impasto.runtime.objective.whole import Whole
 from impasto.runtime.pictures.image import Picture
-from impasto.runtime.scale import Scale
 
 SIZE = (48, 64)
 MANY = 20
@@ -25,19 +23,29 @@ def engine() -> Engine:
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 def test_with_few_slots_the_path_is_that_of_one_for_every_image(
-    engine: Engine, photo: Any, optimizer: str
+    engine: Engine, photo: Any, optimizer: Any
 ) -> None:
     pictures: tuple[Picture, Picture] = photo("chelsea", *SIZE), photo("coffee", *SIZE)
-    graphs: Graphs = engine._graphs
     found = []
     for slots in (None, MANY):
-        plan = engine.start(*pictures, size=64, iterations=12, optimizer=optimizer).plan
-        scale = Scale(graphs, plan, plan.stages[0])
+        run = engine.start(*pictures, size=64, iterations=12, optimizer=optimizer)
+        loop = run._loop
+        state = loop.start()
         if slots:
-            scale._slots = Whole(graphs, "gatys", "avg", SIZE).slots(slots)
-        path = [(point.loss, point.image.numpy().copy()) for point in scale.descend(pictures[0])]
-        best = scale.best.image.numpy()
-        np.testing.assert_array_equal(best, min(path, key=lambda step: step[0])[1])
+            level = loop.level
+            level._slots = [*level._slots, *level.objective.slots(slots)]
+            taken = iter(level._slots[1:])
+            level.free_slot = lambda _, taken=taken: next(taken)  # type: ignore[method-assign]
+        path = []
+        while True:
+            image = state.point.image.numpy().copy()
+            path.append((state.point.loss, image))
+            best = state.best.image.numpy()
+            np.testing.assert_array_equal(best, min(path, key=lambda step: step[0])[1])
+            if loop.is_done(state):
+                break
+            state = loop.advance(state)
+        assert len(path) == 13
         found.append(path)
     for (few, one), (many, other) in zip(*found, strict=True):
         assert few == many

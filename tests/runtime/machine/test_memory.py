@@ -285,8 +285,8 @@ photograph, painting = np.random.default_rng(0).random((2, 240, 784, 3), np.floa
 engine, before = Engine.load(device="cpu"), used()
 run = engine.start(photograph, painting, size=784, iterations=1, memory=sys.argv[1])
 list(run)
-stage = run.plan.stages[-1]
-print(stage.tile_pixels or 0, stage.memory, peak() - before)
+stage = run.plan.scales[-1]
+print(stage.tile_pixels or 0, run.plan.memory, peak() - before)
 """
 
 

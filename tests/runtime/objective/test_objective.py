@@ -21,6 +21,7 @@ from impasto.runtime import Engine
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.graphs.device import Device
 from impasto.runtime.graphs.pool import Graphs
+from impasto.runtime.loop import Loop
 from impasto.runtime.objective import Objective, Point, Targets, make_objective
 from impasto.runtime.objective.tiled import Tiled
 from impasto.runtime.objective.tiles import Tile
@@ -238,9 +239,13 @@ def test_a_run_in_tiles_paints_what_a_whole_one_does(
     content, style = photo("chelsea", 90, 250), photo("coffee", 60, 160)
     results, losses = [], []
     for pixels in (None, 20_000):
-        settings: dict[str, Any] = {"weights": {"tv": 0.5}, "optimizer": optimizer}
+        settings: dict[str, Any] = {"tv_weight": 0.5, "optimizer": optimizer}
         run = engine.start(content, style, size=250, iterations=3, **settings)
-        run.plan.stages[:] = [dataclasses.replace(s, tile_pixels=pixels) for s in run.plan.stages]
+        scales = tuple(dataclasses.replace(s, tile_pixels=pixels) for s in run.plan.scales)
+        loop = run._loop
+        run._loop = Loop(
+            engine._graphs, dataclasses.replace(loop.plan, scales=scales), loop.pictures
+        )
         losses.append([step.loss for step in run])
         results.append(run.result())
     whole, tiled = results
