@@ -37,13 +37,18 @@ class Term:
     head: Head
     layer: str
     at: Layer
-    fixed_height: bool = False
-    """Whether the canvas has one height."""
+    height: int | None = None
+    """The canvas's, where it has one."""
 
     @property
     def name(self) -> str:
         """``style.conv1_1``, or the head's name alone where it reads the image."""
         return name_of(self.head, self.layer)
+
+    @property
+    def rows(self) -> int | None:
+        """Of its features, where the canvas has one height."""
+        return self.height and self.height // self.at.stride[0]
 
     @property
     def area(self) -> int:
@@ -76,12 +81,13 @@ class Term:
             axis if stride == 1 else f"{axis}/{stride}"
             for axis, stride in zip(("height", "width"), self.at.stride, strict=True)
         ]
-        return (1, channels if source in OWN else self.at.channels, *sides)
+        rows = self.rows or sides[0]
+        return (1, channels if source in OWN else self.at.channels, rows, sides[1])
 
     @cached_property
     def _statistics_shape(self) -> torch.Size:
-        sides = PROBE + 2 * max(self.reach), PROBE + 2 * max(self.reach)
-        features = torch.ones(1, self.at.channels, 1 if self.fixed_height else sides[0], sides[1])
+        rows, columns = (PROBE + 2 * reach for reach in self.reach)
+        features = torch.ones(1, self.at.channels, self.rows or rows, columns)
         maps = {
             name: features.new_ones(1, int(value.shape[1]), *features.shape[2:])
             for name, value in self.inputs(MAPS).items()
@@ -169,7 +175,7 @@ def make_terms(
     places: Iterable[tuple[Head, str]], geometry: Geometry, height: int | None
 ) -> list[Term]:
     """The terms at measured layers."""
-    return [Term(head, layer, geometry.layers[layer], height is not None) for head, layer in places]
+    return [Term(head, layer, geometry.layers[layer], height) for head, layer in places]
 
 
 def split(

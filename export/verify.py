@@ -99,9 +99,9 @@ def check_additive(term: Term) -> None:
     Raises:
         ImpastoError: it ignores its mask, or looks further than it declares.
     """
-    reach = (0 if term.fixed_height else term.reach[0]), term.reach[1]
-    size = (1 if term.fixed_height else 2 * reach[0] + 8), 2 * reach[1] + 10
-    window = (1 if term.fixed_height else 2 * reach[0] + 3), 2 * reach[1] + 4
+    reach = (0 if term.rows else term.reach[0]), term.reach[1]
+    size = term.rows or 2 * reach[0] + 8, 2 * reach[1] + 10
+    window = term.rows or 2 * reach[0] + 3, 2 * reach[1] + 4
     features, maps = _features(term, size)
     whole, total = term.sums(features, maps), torch.zeros(())
     for tile in cut(*size, window, reach, (1, 1)):
