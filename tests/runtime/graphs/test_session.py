@@ -24,7 +24,7 @@ from impasto.runtime.graphs.session import Graph, Terminated, Termination, _type
 
 CPU = Device("cpu")
 STEP = "step-avg.onnx"
-LARGE = (1024, 1024)
+LARGE = (512, 512)
 
 
 @pytest.fixture(scope="module")

@@ -144,6 +144,19 @@ def test_less_memory_means_a_shorter_history_then_tiles_then_adam(
     assert {way[2] for way in distinct} == {10, 5, 3, 0}
 
 
+@pytest.mark.parametrize("size", [432, 800, 864, 1600])
+def test_where_a_small_tile_has_no_room_other_ways_are_taken(
+    manifest: Manifest, settings: Settings, size: int
+) -> None:
+    """As with conv5_4: a window with its margins has more pixels than the least that is tried."""
+    gatys = dataclasses.replace(manifest.objectives["gatys"], margin=(128, 128))
+    deep = dataclasses.replace(manifest, objectives={"gatys": gatys})
+    (*_, whole) = planned(deep, settings, (size, size), size=size)
+    assert whole.tile_pixels is None
+    (*_, tiled) = planned(deep, settings, (size, size), 0.98 * whole.memory, size=size)
+    assert (tiled.history, tiled.tile_pixels) != (whole.history, None)
+
+
 def test_the_less_memory_the_more_work(manifest: Manifest, settings: Settings) -> None:
     scales = [s for s in by_memory(manifest, settings) if (s.optimizer, s.history) == ("lbfgs", 10)]
     works = [scale.work for scale in scales]
