@@ -42,7 +42,8 @@ bench-gpu: ## the same and more on an NVIDIA GPU
 	$(GPU)/bin/python tests/benchmarks/bench.py --device cuda $(or $(TABLES),all)
 
 artifacts: $(TEST)/ready ## export the bundle that ships again, byte for byte
-	$(TEST)/bin/impasto export -o models/vgg19 --pooling avg --pooling max --overwrite
+	$(TEST)/bin/impasto export -o models/vgg19 --pooling avg --pooling max --overwrite \
+		--objective gatys-conv4=conv4_2:conv1_1,conv2_1,conv3_1,conv4_1
 
 clean: ## remove venvs and what was built
 	rm -rf .venv build dist *.egg-info

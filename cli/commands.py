@@ -123,13 +123,16 @@ def estimate(
 @app.command()
 def export(
     output: Annotated[str, Option("-o", "--output", metavar="DIR", help="Folder to write.")],
-    network: Annotated[str, option("vgg19", "The encoder.")] = "vgg19",
+    encoder: Annotated[Text, option("MODULE:CLASS", "An encoder of yours; else VGG19.")] = None,
     pooling: Annotated[Texts, option("avg|max", "Repeatable; the first is the default.")] = None,
     content_layer: Annotated[
         Texts, option("LAYER", "From conv1_1 to conv5_4, repeatable; or none.")
     ] = None,
     style_layer: Annotated[
         Texts, option("LAYER", "From conv1_1 to conv5_4, repeatable; or none.")
+    ] = None,
+    objective: Annotated[
+        Texts, option("NAME=CONTENT:STYLE", "One more, with layers by commas; repeatable.")
     ] = None,
     head: Annotated[Texts, option("MODULE:CLASS", "A loss head of yours; repeatable.")] = None,
     weights: Annotated[
@@ -152,10 +155,11 @@ def export(
         poolings=pooling,
         content_layers=content_layer,
         style_layers=style_layer,
+        objectives=objective,
         heads=head,
         history_size=history,
     )
-    export_bundle(output, network, (weights, preprocessing), recipe, overwrite, json)
+    export_bundle(output, encoder, (weights, preprocessing), recipe, overwrite, json)
 
 
 @app.command()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -16,25 +17,23 @@ from .console import print_json, say
 from .interrupts import interrupts
 
 if TYPE_CHECKING:
-    from impasto.export import Figure, Head, Recipe
+    from impasto.export import Encoder, Figure, Head, Recipe
 
 
 def export_bundle(
     output: str,
-    network: str,
+    encoder: str | None,
     weights: tuple[str, Any],
     recipe: dict[str, Any],
     overwrite: bool,
     as_json: bool,
 ) -> None:
     """Write a bundle and print how exactly its graphs compute what PyTorch does."""
-    if network != "vgg19":
-        raise SettingError(f"no network {network!r}: there is vgg19")
     if os.path.lexists(output) and not overwrite:  # before PyTorch is loaded
         raise ImpastoError(f"{output}: exists already; choose another folder or pass --overwrite")
     try:
         with interrupts.mode("raise"):  # so that what is half written goes away
-            report = _export(output, weights, recipe, overwrite)
+            report = _export(output, encoder, weights, recipe, overwrite)
     except KeyboardInterrupt:
         say("interrupted: no bundle was written")
         raise typer.Exit(interrupts.exit_code) from None
@@ -51,62 +50,88 @@ def export_bundle(
         print(f"{graph:18} {name:18} {error:.1e}")
 
 
-def make_recipe(options: dict[str, Any]) -> Recipe:
+def make_recipe(options: dict[str, Any], encoder: type[Encoder] | None = None) -> Recipe:
     """A Recipe of what was given; ``none`` is no layer at all, heads are MODULE:CLASS.
 
     Raises:
         SettingError: an unknown layer, pooling or head.
     """
-    from impasto.export import Recipe
-    from impasto.export.vgg import Pooling
+    from impasto.export import VGG19, Layers, Recipe
 
     for name in ("content_layers", "style_layers"):
         if options.get(name) == ["none"]:
             options[name] = ()
-    for pooling in options.get("poolings", ()):
-        if pooling not in get_args(Pooling):
-            raise SettingError(f"no pooling {pooling!r}: there are {', '.join(get_args(Pooling))}")
     if options.get("history_size", 1) < 1:
         raise SettingError(f"history must be at least 1, not {options['history_size']}")
-    recipe = Recipe(**options | {"heads": [load_head(spec) for spec in options.get("heads", ())]})
-    recipe.terms()  # a wrong layer is told before weights are fetched
+    objectives = {}
+    for spec in options.get("objectives", ()):
+        matched = re.fullmatch(r"([^=]+)=([^:]*):([^:]*)", spec)
+        if matched is None:
+            raise SettingError(
+                f"--objective {spec}: write NAME=LAYER,...:LAYER,... (content:style)"
+            )
+        content, style = (found.split(",") if found else [] for found in matched.groups()[1:])
+        objectives[matched[1]] = Layers(content, style)
+    heads = [load_head(spec) for spec in options.get("heads", ())]
+    recipe = Recipe(**options | {"heads": heads, "objectives": objectives})
+    recipe.places(encoder or VGG19)  # a wrong layer is told before weights are fetched
     return recipe
 
 
 def load_head(spec: str) -> Head:
-    """The head that MODULE:CLASS names; modules in the current directory come first.
-
-    Raises:
-        SettingError: no such module, nothing of that name in it, or not a Head.
-    """
+    """The head that MODULE:CLASS names; see ``_load``."""
     from impasto.export import Head
 
+    found: Head = _load("--head", spec, Head)()
+    return found
+
+
+def load_encoder(spec: str) -> type[Encoder]:
+    """The encoder's class that MODULE:CLASS names; see ``_load``."""
+    from impasto.export import Encoder
+
+    found: type[Encoder] = _load("--encoder", spec, Encoder)
+    if not getattr(found, "layers", ()):
+        raise SettingError(f"--encoder {spec}: its class must say its `layers`")
+    return found
+
+
+def _load(option: str, spec: str, base: type) -> Any:
+    """What MODULE:CLASS names; modules in the current directory come first.
+
+    Raises:
+        SettingError: no such module, nothing of that name in it, or not derived from ``base``.
+    """
     module_name, _, name = spec.partition(":")
     if not module_name or not name:
-        raise SettingError(f"--head {spec}: write MODULE:CLASS, such as my_module:MyHead")
+        raise SettingError(f"{option} {spec}: write MODULE:CLASS, such as my_module:MyClass")
     sys.path.insert(0, os.getcwd())
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # it is the user's: anything may go wrong in it
         raise SettingError(
-            f"--head {spec}: {module_name} cannot be imported from this folder "
+            f"{option} {spec}: {module_name} cannot be imported from this folder "
             f"({type(error).__name__}: {error})"
         ) from error
     finally:
         sys.path.pop(0)
     kind = getattr(module, name, None)
-    if not (isinstance(kind, type) and issubclass(kind, Head)):
+    if not (isinstance(kind, type) and issubclass(kind, base)):
         raise SettingError(
-            f"--head {spec}: {module_name} must have a class {name} derived from "
-            "impasto.export.Head"
+            f"{option} {spec}: {module_name} must have a class {name} derived from "
+            f"impasto.export.{base.__name__}"
         )
-    if not (hasattr(kind, "name") and hasattr(kind, "target")):
-        raise SettingError(f"--head {spec}: {name} must say its `name` and its `target`")
-    return kind()
+    if not hasattr(kind, "name"):
+        raise SettingError(f"{option} {spec}: {name} must say its `name`")
+    return kind
 
 
 def _export(
-    output: str, weights: tuple[str, Any], recipe: dict[str, Any], overwrite: bool
+    output: str,
+    encoder: str | None,
+    weights: tuple[str, Any],
+    recipe: dict[str, Any],
+    overwrite: bool,
 ) -> list[Figure]:
     try:
         import impasto.export as module
@@ -116,6 +141,8 @@ def _export(
         ) from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # PyTorch's, to itself
-        chosen = make_recipe(recipe)
+        kind = load_encoder(encoder) if encoder else None
+        chosen = make_recipe(recipe, kind)
+        made = kind() if kind else module.VGG19(module.load_weights(*weights))
         say(f"{output}: tracing, then verifying against PyTorch; that takes a minute or so")
-        return module.export_bundle(output, module.load_weights(*weights), chosen, overwrite)
+        return module.export_bundle(output, made, chosen, overwrite)

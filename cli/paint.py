@@ -34,7 +34,7 @@ def only_content(engine: Engine, layer: str) -> dict[str, float]:
     """Weights that leave the content term of one layer."""
     from impasto.runtime import SettingError
 
-    terms = engine.manifest.terms
+    terms = next(iter(engine.manifest.objectives.values())).terms
     layers = [term.layer for term in terms if term.head == "content"]
     if layer not in layers:
         raise SettingError(
@@ -103,8 +103,10 @@ def _parameters(
     engine: Engine, settings: Settings, weights: Mapping[str, float], result: Result
 ) -> dict[str, str]:
     """Texts for a PNG: how to paint it again. Paths are left out: they say who and where."""
+    from impasto.runtime.plan import Preset
+
     name = settings.preset or next(iter(engine.manifest.presets))
-    preset = engine.manifest.presets[name]
+    preset = Preset.of(engine.manifest.presets[name])
     height, width, _ = result.image.shape
     return {
         "Software": f"impasto {metadata.version('impasto')}",

@@ -28,22 +28,24 @@ def inspect_bundle(model: str | None, as_json: bool) -> None:
         manifest = dataclasses.asdict(bundle.manifest)
         print_json({"path": str(bundle.path), **manifest, "operators": operators})
         return
-    print(f"{bundle.path}: {bundle.manifest.network}, complete and unaltered")
+    print(f"{bundle.path}: {bundle.manifest.encoder.name}, complete and unaltered")
     for line in _describe_bundle(bundle):
         print(textwrap.fill(line, 100, subsequent_indent=" " * 6, break_on_hyphens=False))
 
 
 def _describe_bundle(bundle: Bundle) -> Iterator[str]:
     manifest = bundle.manifest
-    yield f"pooling: {', '.join(manifest.poolings)}"
-    yield "terms:"
-    for term in manifest.terms:
-        layer = manifest.layers.get(term.layer)
-        where = f"{layer.channels} channels, stride {layer.stride}" if layer else "the picture"
-        yield f"  {term.name}: weight {term.weight:g}, {where}, target {term.target or 'none'}"
+    for key, objective in manifest.objectives.items():
+        yield f"objective {key}: pooling {', '.join(objective.poolings)}; terms:"
+        for term in objective.terms:
+            layer = manifest.layer(term.layer)
+            rows, columns = layer.stride
+            where = f"{layer.channels} channels, stride {rows} x {columns}"
+            inputs = ", ".join(value.source for value in term.inputs) or "none"
+            yield f"  {term.name}: weight {term.weight:g}, {where}, inputs {inputs}"
     yield "presets, the first is the default:"
     for name, preset in manifest.presets.items():
-        yield f"  {name}: {', '.join(f'{k} {_text(v)}' for k, v in vars(preset).items())}"
+        yield f"  {name}: {preset.about}: {_text(preset.settings)}"
     yield "graphs:"
     for name, signature in manifest.signatures.items():
         inputs, outputs = ", ".join(signature.inputs), ", ".join(signature.outputs)

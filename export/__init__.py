@@ -1,19 +1,27 @@
-"""Impasto's exporter, for a box that has PyTorch: VGG19, losses and their gradient to ONNX graphs.
+"""Impasto's exporter, for a box that has PyTorch: encoder, losses and gradient to ONNX graphs.
 
-from impasto.export import Recipe, export_bundle, load_weights
+from impasto.export import VGG19, Recipe, export_bundle, load_weights
 
-export_bundle("my-bundle", load_weights("shipped"), Recipe(content_layers=["conv3_2"]))
+export_bundle("my-bundle", VGG19(load_weights("shipped")), Recipe(content_layers=["conv3_2"]))
 """
 
-from .bundle import Recipe, export_bundle
+from impasto.runtime.bundle.manifest import Canvas
+
+from .bundle import Layers, Recipe, export_bundle
+from .encoder import Encoder
 from .heads import Content, Head, Style, TotalVariation, masked
 from .verify import Figure
+from .vgg import VGG19
 from .weights import load as load_weights
 
 __all__ = [
+    "VGG19",
+    "Canvas",
     "Content",
+    "Encoder",
     "Figure",
     "Head",
+    "Layers",
     "Recipe",
     "Style",
     "TotalVariation",

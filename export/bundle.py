@@ -5,40 +5,45 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from impasto.runtime.bundle.manifest import (
     FILE_NAME,
+    IMAGE,
     SCHEMA,
     WEIGHTS,
     File,
+    Layer,
     Manifest,
+    Pair,
     Provenance,
 )
-from impasto.runtime.bundle.manifest import Term as TermEntry
+from impasto.runtime.bundle.manifest import Encoder as EncoderEntry
+from impasto.runtime.bundle.manifest import Objective as ObjectiveEntry
 from impasto.runtime.errors import ImpastoError, SettingError
 
-from . import presets, verify
-from .convolutions import Weights
-from .graphs import (
-    Draft,
-    add_loss,
-    add_objective,
-    add_optimisers,
-    layer_of,
-    sums_shape,
-    target_shape,
-)
+from . import verify
+from .encoder import Encoder, Geometry, measure
+from .graphs import Draft, add_loss, add_objective, add_optimizers
 from .heads import Content, Head, Style, TotalVariation
-from .objective import IMAGE, Term, make_terms
-from .vgg import ALIGNMENT, LAYERS, Pooling, stride
+from .presets import presets_of
+from .terms import Term, make_terms, places
 
 HEADS = (Content, Style, TotalVariation)
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Where an objective compares content and style."""
+
+    content: Sequence[str]
+    style: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -47,46 +52,43 @@ class Recipe:
 
     content_layers: Sequence[str] = ("conv4_2",)
     style_layers: Sequence[str] = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+    objective: str = "gatys"
+    """Name of the objective with these layers."""
+    objectives: Mapping[str, Layers] = field(default_factory=dict)
+    """More of them, by name, with the same heads."""
     heads: Sequence[Head] = ()
-    poolings: Sequence[Pooling] = ("avg",)
+    poolings: Sequence[str] | None = None
+    """None: the encoder's first."""
     history_size: int = 10
 
-    def terms(self) -> list[Term]:
-        """Every head at its layers."""
-        heads = [head() for head in HEADS] + list(self.heads)
-        for layer in (
-            *self.content_layers,
-            *self.style_layers,
-            *(n for h in heads for n in h.layers or ()),
-        ):
-            if layer not in (*LAYERS, IMAGE):
+    def places(self, encoder: type[Encoder] | Encoder) -> dict[str, list[tuple[Head, str]]]:
+        """By objective, every head at its layers.
+
+        Raises:
+            SettingError: the encoder has no such layer or pooling, or a name will not do.
+        """
+        layers = {self.objective: Layers(self.content_layers, self.style_layers)}
+        if self.objective in self.objectives:
+            raise SettingError(f"two objectives are named {self.objective!r}: rename one")
+        layers |= self.objectives
+        for name in layers:
+            if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
                 raise SettingError(
-                    f"no layer {layer!r} in VGG19: it has {LAYERS[0]} to {LAYERS[-1]}"
+                    f"an objective cannot be named {name!r}: use letters from a to z, digits, _, -"
                 )
-        terms = make_terms(heads, self.content_layers, self.style_layers)
-        taken = (
-            "image",
-            "mask",
-            "sums",
-            "pixels",
-            "cotangents",
-            "weights",
-            "loss",
-            "terms",
-            "gradient",
-        )
-        names = (*taken, *(term.name for term in terms))
-        if len(set(names)) < len(names):
-            raise SettingError(
-                "a head has a name that is taken, by another or by the graphs: give yours another"
-            )
-        if not any(term.layer != IMAGE for term in terms):
-            raise SettingError("no layer at all: name a content or a style layer")
-        return terms
+        for pooling in self.poolings or ():
+            if pooling not in encoder.poolings:
+                there = ", ".join(encoder.poolings)
+                raise SettingError(f"no pooling {pooling!r}: there are {there}")
+        heads = [head() for head in HEADS] + list(self.heads)
+        return {
+            name: places(encoder, heads, found.content, found.style)
+            for name, found in layers.items()
+        }
 
 
 def export_bundle(
-    folder: str | os.PathLike[str], weights: Weights, recipe: Recipe, overwrite: bool = False
+    folder: str | os.PathLike[str], encoder: Encoder, recipe: Recipe, overwrite: bool = False
 ) -> verify.Report:
     """Write the bundle of a recipe, verified against PyTorch.
 
@@ -101,15 +103,18 @@ def export_bundle(
         raise ImpastoError(f"{target}: exists already; choose another folder or pass --overwrite")
     if target.exists() and not (target / FILE_NAME).is_file():
         raise ImpastoError(f"{target}: not a bundle, so not overwritten; choose another folder")
-    terms = recipe.terms()
+    with _tracing():
+        plan = Plan(encoder.eval(), recipe)
+        for term in {t.name: t for terms in plan.objectives.values() for t in terms}.values():
+            verify.check_additive(term)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     except OSError as error:
         raise ImpastoError(f"{target}: cannot be written: {error.strerror}") from None
     try:
-        _write(draft, weights, recipe, terms)
-        report = verify.verify(draft, weights, recipe.poolings, terms)
+        _write(draft, plan, recipe.history_size)
+        report = verify.verify(draft, encoder, plan.objectives)
         _replace(target, draft)
     except OSError as error:
         raise ImpastoError(f"{target}: cannot be written: {error.strerror}") from None
@@ -118,30 +123,87 @@ def export_bundle(
     return report
 
 
-def _write(folder: Path, weights: Weights, recipe: Recipe, terms: Sequence[Term]) -> None:
-    draft = Draft(folder, weights)
-    (folder / WEIGHTS).write_bytes(weights.pack())
+class Plan:
+    """A recipe for an encoder: the terms of every objective, and what was measured for them."""
+
+    def __init__(self, encoder: Encoder, recipe: Recipe) -> None:
+        self.encoder = encoder
+        self.poolings = list(recipe.poolings or encoder.poolings[:1])
+        chosen = recipe.places(encoder)
+        layers = {layer for found in chosen.values() for _, layer in found} - {IMAGE}
+        self.geometry = _measured(encoder, layers, self.poolings)
+        self.objectives = {
+            name: make_terms(found, self.geometry, encoder.height) for name, found in chosen.items()
+        }
+
+    def margin(self, terms: Sequence[Term]) -> Pair:
+        """How far a tile reaches beyond the positions that are its own."""
+        rows, columns = (
+            max(self._reach(term, axis) for term in terms) if self.encoder.tiled else 0
+            for axis in (0, 1)
+        )
+        return (0 if self.encoder.height else rows), columns
+
+    def _reach(self, term: Term, axis: int) -> int:
+        reach = self.geometry.reach[term.layer][axis] + term.reach[axis] * term.at.stride[axis]
+        unit = self.encoder.alignment[axis]
+        return -(-reach // unit) * unit
+
+    def layers(self) -> dict[str, Layer]:
+        """Those that terms read, in the encoder's order, but for the image."""
+        return {name: layer for name, layer in self.geometry.layers.items() if name != IMAGE}
+
+
+def _measured(encoder: Encoder, layers: Collection[str], poolings: Sequence[str]) -> Geometry:
+    """The layers' geometry with all poolings: the longest reach of each."""
+    found = [measure(encoder.select(layers, pooling).eval()) for pooling in poolings]
+    for name in layers:
+        if name not in found[0].layers:
+            raise ImpastoError(f"{encoder.name} gives no feature map {name!r}: see its `layers`")
+    order = [name for name in found[0].layers if name in (IMAGE, *layers)]
+    reach = {
+        name: (max(f.reach[name][0] for f in found), max(f.reach[name][1] for f in found))
+        for name in order
+    }
+    return Geometry({name: found[0].layers[name] for name in order}, reach)
+
+
+def _write(folder: Path, plan: Plan, history_size: int) -> None:
+    encoder = plan.encoder
+    draft = Draft(folder, encoder)
+    (folder / WEIGHTS).write_bytes(draft.layout.pack())
     with _tracing():
-        poolings = {pooling: add_objective(draft, terms, pooling) for pooling in recipe.poolings}
-        loss = add_loss(draft, terms)
-    optimisers = add_optimisers(draft, recipe.history_size)
+        objectives = {
+            name: ObjectiveEntry(
+                terms=tuple(term.entry() for term in terms),
+                margin=plan.margin(terms),
+                poolings={
+                    pooling: add_objective(draft, name, terms, pooling) for pooling in plan.poolings
+                },
+                loss=add_loss(draft, name, terms),
+            )
+            for name, terms in plan.objectives.items()
+        }
+    optimizers = add_optimizers(draft, history_size)
+    (levels,) = draft.signatures[optimizers.lbfgs].inputs["preconditioner"]
+    assert isinstance(levels, int)
     manifest = Manifest(
         schema=SCHEMA,
-        network="vgg19",
-        value_range=(0.0, 1.0),
-        alignment=ALIGNMENT,
-        margin=_margin(terms),
-        layers={t.layer: layer_of(t.layer) for t in terms if t.layer != IMAGE},
-        terms=tuple(_entry(term) for term in terms),
-        presets=presets.PRESETS,
-        poolings={str(pooling): graphs for pooling, graphs in poolings.items()},
-        loss=loss,
-        optimisers=optimisers,
+        canvas=encoder.canvas,
+        encoder=EncoderEntry(
+            name=encoder.name,
+            alignment=encoder.alignment,
+            tiled=encoder.tiled,
+            layers=plan.layers(),
+        ),
+        objectives=objectives,
+        presets=presets_of(objectives, plan.poolings, levels),
+        optimizers=optimizers,
         signatures=draft.signatures,
         winograd=draft.winograd,
         files={path.name: _file(path) for path in sorted(folder.iterdir())},
         provenance=Provenance(
-            weights=weights.source, licence=weights.licence, versions=_versions()
+            weights=encoder.source, licence=encoder.licence, versions=_versions()
         ),
     )
     (folder / FILE_NAME).write_text(manifest.to_json(), encoding="utf-8")
@@ -152,14 +214,14 @@ def _tracing() -> Iterator[None]:
     """A head is anybody's code, and PyTorch's exporters raise anything: say the first cause."""
     try:
         yield
-    except OSError:  # the disk's
+    except (OSError, ImpastoError):  # the disk's, and what is said already
         raise
     except Exception as error:
         cause: BaseException = error
         while cause.__cause__ and not isinstance(cause, ImpastoError):
             cause = cause.__cause__
         reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
-        raise ImpastoError(f"a head cannot be exported: {reason}") from error
+        raise ImpastoError(f"a head or the encoder cannot be exported: {reason}") from error
 
 
 def _replace(target: Path, draft: Path) -> None:
@@ -174,25 +236,6 @@ def _replace(target: Path, draft: Path) -> None:
         except OSError:
             kept.rename(target)
             raise
-
-
-def _entry(term: Term) -> TermEntry:
-    return TermEntry(
-        name=term.name,
-        head=term.head.name,
-        layer=term.layer,
-        target=term.head.target,
-        shape=target_shape(term) if term.head.target else None,
-        sums=sums_shape(term),
-        weight=float(term.head.weight),
-    )
-
-
-def _margin(terms: Sequence[Term]) -> int:
-    """How far a tile reaches beyond the positions that are its own: the convolutions' reach."""
-    deepest = max(LAYERS.index(term.layer) for term in terms if term.layer != IMAGE)
-    reach = sum(stride(name) for name in LAYERS[: deepest + 1])
-    return -(-reach // ALIGNMENT) * ALIGNMENT
 
 
 def _file(path: Path) -> File:

@@ -1,4 +1,4 @@
-"""VGG19's sixteen convolutions as arrays, and their layout in ``weights.bin``.
+"""VGG19's sixteen convolutions as arrays.
 
 Kernels are (output channels, input channels, 3, 3) and take what the Caffe network took: BGR pixels
 in 0..255 minus a mean.
@@ -7,12 +7,13 @@ in 0..255 minus a mean.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from impasto.runtime.errors import ImpastoError
+
+from .tensors import Codebook, Stored
 
 CONVOLUTIONS: dict[str, tuple[int, int]] = {  # name -> (input channels, output channels)
     "conv1_1": (3, 64),
@@ -39,42 +40,16 @@ class WeightsError(ImpastoError):
 
 
 @dataclass(frozen=True, eq=False)
-class Codebook:
-    """A kernel of 256 distinct values, a byte a weight."""
-
-    index: NDArray[np.uint8]  # (O, I, 3, 3)
-    table: NDArray[np.float32]  # (256,)
-
-    @property
-    def kernel(self) -> NDArray[np.float32]:
-        """(O, I, 3, 3)."""
-        return self.table[self.index]
-
-
-@dataclass(frozen=True, eq=False)
-class Dense:
-    """A kernel as it is."""
-
-    kernel: NDArray[np.float32]  # (O, I, 3, 3)
-
-
-@dataclass(frozen=True, eq=False)
 class Convolution:
-    """A 3x3 convolution."""
+    """A 3x3 convolution: (O, I, 3, 3) and (O,)."""
 
-    weight: Codebook | Dense
-    bias: NDArray[np.float32]  # (O,)
+    weight: Stored
+    bias: NDArray[np.float32]
 
     @property
     def kernel(self) -> NDArray[np.float32]:
         """(O, I, 3, 3), whichever way it is stored."""
-        return self.weight.kernel
-
-    def tensors(self) -> dict[str, NDArray[Any]]:
-        """Name the stored arrays, in the order of the file."""
-        if isinstance(self.weight, Codebook):
-            return {"table": self.weight.table, "index": self.weight.index, "bias": self.bias}
-        return {"kernel": self.weight.kernel, "bias": self.bias}
+        return self.weight.values if isinstance(self.weight, Codebook) else self.weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,19 +61,12 @@ class Weights:
     source: str  # a sentence
     licence: str  # a sentence
 
-    def tensors(self) -> dict[str, NDArray[Any]]:
-        """``conv1_1.table``, ``conv1_1.index`` (or ``conv1_1.kernel``), ``conv1_1.bias``, ..."""
-        return {
-            f"{name}.{part}": tensor
-            for name, convolution in self.convolutions.items()
-            for part, tensor in convolution.tensors().items()
-        }
-
-    def pack(self) -> bytes:
-        """Lay the tensors end to end, little endian, each at a multiple of 64 bytes."""
-        tensors = self.tensors().values()
-        assert all(tensor.nbytes % 64 == 0 for tensor in tensors)  # so no padding is needed
-        return b"".join(t.astype(t.dtype.newbyteorder("<")).tobytes() for t in tensors)
+    def stored(self) -> dict[str, Stored]:
+        """``conv1_1.weight``, ``conv1_1.bias``, ..."""
+        found: dict[str, Stored] = {}
+        for name, convolution in self.convolutions.items():
+            found |= {f"{name}.weight": convolution.weight, f"{name}.bias": convolution.bias}
+        return found
 
 
 _CODEBOOKS = np.dtype(
@@ -115,7 +83,7 @@ _CODEBOOKS = np.dtype(
 
 
 def unpack(data: bytes) -> dict[str, Convolution]:
-    """Invert `Weights.pack` for codebooks of the whole network.
+    """Read what `Layout.pack` made of codebooks of the whole network.
 
     Raises `WeightsError` when ``data`` has not exactly their size.
     """

@@ -10,21 +10,20 @@ from pathlib import Path
 import onnx_ir as ir
 import torch
 
-from impasto.runtime.bundle.manifest import Graphs, Layer, Optimisers, Shape, Signature
+from impasto.runtime.bundle.manifest import MAPS, Graphs, Optimizers, Shape, Signature, Source, fix
 
 from . import trace, winograd
-from .convolutions import CONVOLUTIONS, Weights
-from .objective import IMAGE, Describe, Loss, Objective, Pullback, Statistics, Term
+from .encoder import Encoder
+from .objective import ALL, DESCRIBED, STYLE, Describe, Loss, Objective, Pullback, Statistics
 from .optimizers import LBFGS, Adam
-from .vgg import ALIGNMENT, LAYERS, Pooling, stride
+from .tensors import Layout
+from .terms import Term
 
-IMAGE_SHAPE: Shape = (1, 3, "height", "width")
-MASK_SHAPE: Shape = (1, 1, "height", "width")
-FORWARD_LIVE = 225.0
-"""Floats for a pixel that live at once: three of the largest feature maps, and some phases."""
-BACKWARD_LIVE: dict[Pooling, float] = {"avg": 1.01, "max": 1.07}
-"""The same for a gradient, in units of all feature maps. All three were read off the lifetimes of
-values in ONNX Runtime's order of execution."""
+FORWARD = 3.5
+"""Floats that live at once in a forward pass, in units of the largest tensor: three feature maps,
+and some phases. Read, as the next, off the lifetimes of values in ONNX Runtime's order."""
+BACKWARD = 0.8
+"""The same for a gradient, in units of what autograd keeps."""
 
 
 @dataclass
@@ -32,21 +31,32 @@ class Draft:
     """A bundle's folder as it fills."""
 
     folder: Path
-    weights: Weights
+    encoder: Encoder
     signatures: dict[str, Signature] = field(default_factory=dict)
     winograd: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.layout = Layout(self.encoder.stored())
+        height: int | str = self.encoder.height or "height"
+        self.image: Shape = (1, self.encoder.canvas.channels, height, "width")
+        self.mask: Shape = (1, 1, height, "width")
 
     def add(
         self,
         name: str,
-        model: ir.Model,
+        module: torch.nn.Module,
         inputs: trace.Shapes,
         outputs: trace.Shapes,
-        live: float = 0.0,
+        floats_per_pixel: float = 0.0,
+        gradient: bool = False,
         often: bool = False,
     ) -> str:
-        """Write a graph, and one for CPUs if it runs often; the first one's file name."""
-        self.signatures[name] = Signature(inputs=dict(inputs), outputs=dict(outputs), live=live)
+        """Trace and write a graph, and one for CPUs if it runs often; the first's file name."""
+        trace_it = trace.trace_gradient if gradient else trace.trace_forward
+        model = trace_it(module, inputs, outputs, self.encoder.alignment)
+        self.signatures[name] = Signature(
+            inputs=dict(inputs), outputs=dict(outputs), floats_per_pixel=floats_per_pixel
+        )
         if often and winograd.rewrite(twin := model.clone()):
             self.winograd[name] = f"{Path(name).stem}-winograd.onnx"
             self._write(self.winograd[name], twin, inputs, outputs)
@@ -56,78 +66,81 @@ class Draft:
     def _write(
         self, file: str, model: ir.Model, inputs: trace.Shapes, outputs: trace.Shapes
     ) -> None:
-        (self.folder / file).write_bytes(trace.finish(model, inputs, outputs, self.weights))
+        (self.folder / file).write_bytes(trace.finish(model, inputs, outputs, self.layout))
 
 
-def add_objective(draft: Draft, terms: Sequence[Term], pooling: Pooling) -> Graphs:
-    """What reads pictures, with one pooling."""
-    objective = Objective(draft.weights, terms, pooling).eval()
+def add_objective(draft: Draft, name: str, terms: Sequence[Term], pooling: str) -> Graphs:
+    """What reads images, of one objective with one pooling."""
+    objective = Objective(draft.encoder, terms, pooling).eval()
     statistics = Statistics(objective)
-    targets = {t.name: target_shape(t) for t in terms if t.head.target}
-    contents = {t.name: target_shape(t) for t in terms if t.head.target == "content"}
-    image: dict[str, Shape] = {"image": IMAGE_SHAPE}
-    tile = {**image, "mask": MASK_SHAPE}
-    sums = _all_sums([sums_shape(term) for term in terms])
-
-    def forward(
-        name: str, module: torch.nn.Module, inputs: trace.Shapes, outputs: trace.Shapes
-    ) -> str:
-        model = trace.trace_forward(module, inputs, outputs)
-        often = name != "describe"
-        return draft.add(f"{name}-{pooling}.onnx", model, inputs, outputs, FORWARD_LIVE, often)
-
-    def gradient(
-        name: str, module: torch.nn.Module, inputs: trace.Shapes, outputs: trace.Shapes
-    ) -> str:
-        model = trace.trace_gradient(module, inputs, outputs)
-        live = BACKWARD_LIVE[pooling] * _features(terms)
-        return draft.add(f"{name}-{pooling}.onnx", model, inputs, outputs, live, often=True)
-
+    image, tile = {"image": draft.image}, {"image": draft.image, "mask": draft.mask}
+    maps, sums = _shapes(terms, MAPS), _all_sums(terms)
+    with_style = {v.name: v.shape for term in terms for v in term.described_with().values()}
+    forward, backward = _live(draft, objective, terms)
+    ending = f"{name}-{pooling}.onnx"
     return Graphs(
-        describe=forward("describe", Describe(objective), image, targets),
-        step=gradient(
-            "step",
-            objective,
-            {**image, "weights": (len(terms),), **targets},
-            {"loss": (), "terms": (len(terms),), "gradient": IMAGE_SHAPE},
+        describe=draft.add(
+            f"describe-{ending}",
+            Describe(objective),
+            {**image, **with_style},
+            _shapes(terms, DESCRIBED),
+            forward,
         ),
-        statistics=forward("statistics", statistics, {**tile, **contents}, {"sums": sums}),
-        pullback=gradient(
-            "pullback",
+        step=draft.add(
+            f"step-{ending}",
+            objective,
+            {**image, "weights": (len(terms),), **_shapes(terms, ALL)},
+            {"loss": (), "terms": (len(terms),), "gradient": draft.image},
+            backward,
+            gradient=True,
+            often=True,
+        ),
+        statistics=draft.add(
+            f"statistics-{ending}",
+            statistics,
+            {**tile, **maps},
+            {"sums": sums},
+            forward,
+            often=True,
+        ),
+        pullback=draft.add(
+            f"pullback-{ending}",
             Pullback(statistics),
-            {**tile, "cotangents": sums, **contents},
-            {"gradient": IMAGE_SHAPE},
+            {**tile, "cotangents": sums, **maps},
+            {"gradient": draft.image},
+            backward,
+            gradient=True,
+            often=True,
         ),
     )
 
 
-def add_loss(draft: Draft, terms: Sequence[Term]) -> str:
-    """The loss of statistics, and their cotangents."""
-    shapes = [sums_shape(term) for term in terms]
-    sums = _all_sums(shapes)
-    styles = {t.name: target_shape(t) for t in terms if t.head.target == "style"}
-    inputs: dict[str, Shape] = {"sums": sums, "pixels": (1,), "weights": (len(terms),), **styles}
-    outputs: dict[str, Shape] = {"loss": (), "terms": (len(terms),), "cotangents": sums}
-    model = trace.trace_gradient(Loss(terms, shapes).eval(), inputs, outputs)
-    return draft.add("loss.onnx", model, inputs, outputs)
+def add_loss(draft: Draft, name: str, terms: Sequence[Term]) -> str:
+    """The loss of an objective's statistics, and their cotangents."""
+    sums, count = _all_sums(terms), len(terms)
+    inputs: dict[str, Shape] = {"sums": sums, "pixels": (1,), "weights": (count,)}
+    outputs: dict[str, Shape] = {"loss": (), "terms": (count,), "cotangents": sums}
+    inputs |= _shapes(terms, STYLE)
+    return draft.add(f"loss-{name}.onnx", Loss(terms).eval(), inputs, outputs, gradient=True)
 
 
-def add_optimisers(draft: Draft, history_size: int) -> Optimisers:
+def add_optimizers(draft: Draft, history_size: int) -> Optimizers:
     """Adam and L-BFGS."""
-    one, image = (1,), IMAGE_SHAPE
+    one, image, canvas = (1,), draft.image, draft.encoder.canvas
+    adam = Adam(canvas.low, canvas.high)
+    lbfgs = LBFGS(history_size, draft.encoder.alignment, canvas.low, canvas.high)
     adam_in = {
         "image": image, "gradient": image, "rate": one, "count": one, "mean": image, "square": image
     }  # fmt: skip
     adam_out = {"next_image": image, "next_count": one, "next_mean": image, "next_square": image}
     older = range(1, history_size)
-    optimizer = LBFGS(history_size, (ALIGNMENT, ALIGNMENT), 0.0, 1.0)
     lbfgs_in: dict[str, Shape] = {
         "image": image,
         "gradient": image,
         "previous_image": image,
         "previous_gradient": image,
         "step": one,
-        "preconditioner": (optimizer.precondition.levels,),
+        "preconditioner": (lbfgs.precondition.levels,),
         "channels": one,
         "gamma": one,
         **{f"s_{i}": image for i in older},
@@ -137,45 +150,38 @@ def add_optimisers(draft: Draft, history_size: int) -> Optimisers:
     lbfgs_out = {
         "next_image": image, "s": image, "y": image, "rho": one, "next_gamma": one, "slope": one
     }  # fmt: skip
-    adam = trace.trace_forward(Adam(0.0, 1.0), adam_in, adam_out)
-    lbfgs = trace.trace_forward(optimizer, lbfgs_in, lbfgs_out)
-    return Optimisers(
+    return Optimizers(
         adam=draft.add("adam.onnx", adam, adam_in, adam_out),
         lbfgs=draft.add("lbfgs.onnx", lbfgs, lbfgs_in, lbfgs_out),
         history_size=history_size,
     )
 
 
-def _features(terms: Sequence[Term]) -> float:
-    """Floats of all feature maps that a gradient goes back through, for a pixel."""
-    deepest = max(LAYERS.index(term.layer) for term in terms if term.layer != IMAGE)
-    return sum(CONVOLUTIONS[name][1] / stride(name) ** 2 for name in LAYERS[: deepest + 1])
+def _shapes(terms: Sequence[Term], sources: Sequence[Source]) -> dict[str, Shape]:
+    """Of all terms' inputs from these sources, by the graphs' names of them."""
+    return {value.name: value.shape for term in terms for value in term.inputs(sources).values()}
 
 
-def target_shape(term: Term) -> Shape:
-    """Of what the term is compared with."""
-    layer = layer_of(term.layer)
-    if term.head.target == "content":
-        side = (
-            f"{axis}/{layer.stride}" if layer.stride > 1 else axis for axis in ("height", "width")
-        )
-        return (1, layer.channels, *side)
-    return sums_shape(term)
-
-
-def _all_sums(shapes: Sequence[tuple[int, ...]]) -> Shape:
+def _all_sums(terms: Sequence[Term]) -> Shape:
     """Of the vector of all terms' statistics."""
-    return (sum(math.prod(shape) for shape in shapes),)
+    return (sum(math.prod(term.sums_shape) for term in terms),)
 
 
-def sums_shape(term: Term) -> tuple[int, ...]:
-    """Of the term's statistics."""
-    features = torch.zeros(1, layer_of(term.layer).channels, 16, 16)
-    return tuple(term.head.sums(features, features).shape)
+def _live(draft: Draft, objective: Objective, terms: Sequence[Term]) -> tuple[float, float]:
+    """Floats for a pixel that live at once in a forward pass, and in a gradient."""
+    unit = draft.encoder.alignment
+    size = [-(-side // u) * u for side, u in zip(trace.EXAMPLE_SIDES, unit, strict=True)]
+    image = torch.rand(fix(draft.image, *size)).requires_grad_()
+    inputs = [torch.rand(fix(shape, *size)) for shape in _shapes(terms, ALL).values()]
+    kept: dict[int, int] = {}
 
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.is_floating_point() and tensor.requires_grad:
+            kept[tensor.data_ptr()] = tensor.numel()
+        return tensor
 
-def layer_of(name: str) -> Layer:
-    """Channels and stride of a layer, or of the image."""
-    if name == IMAGE:
-        return Layer(channels=3, stride=1)
-    return Layer(channels=CONVOLUTIONS[name][1], stride=stride(name))
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        alive = objective(image, torch.ones(len(terms)), *inputs)  # so that no address comes twice
+    pixels = math.prod(image.shape[2:])
+    del alive
+    return FORWARD * max(kept.values()) / pixels, BACKWARD * sum(kept.values()) / pixels

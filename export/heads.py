@@ -2,20 +2,19 @@
 
 A head is additive statistics and a loss of them::
 
-    sums = head.statistics(features, mask)   # sums over the positions where the mask is 1
-    term = head.loss(sums / positions, ...)  # positions: how many pixels the features have
+    sums = head.statistics(features, mask, ...)   # sums over the positions where the mask is 1
+    term = head.loss(sums / positions, ...)       # positions: how many pixels the features have
 
 so an image can be cut into tiles, each masked to its own positions, and still have its exact loss
-and gradient. A head declares what it is compared with:
+and gradient. What it is compared with are its inputs, each with a source::
 
-    target = None       nothing:                statistics(features, mask)          loss(means)
-    target = "content"  the content's features: statistics(features, target, mask)  loss(means)
-    target = "style"    the style's means:      statistics(features, mask)   loss(means, target)
+    content, style_map, region, given   maps, which `statistics` takes by name
+    style                               means of the style's statistics, which `loss` takes by name
 
 Any differentiable torch code will do; the backward pass is traced. A head of one's own::
 
     class ChannelMeans(Head):
-        name, target = "means", "style"
+        name, inputs = "means", {"target": "style"}
 
         def statistics(self, features, mask):
             return masked(features, mask).sum((2, 3))
@@ -26,12 +25,14 @@ Any differentiable torch code will do; the backward pass is traced. A head of on
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar, Literal
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from impasto.runtime.bundle.manifest import Source
 
 
 class Head(nn.Module):
@@ -39,40 +40,28 @@ class Head(nn.Module):
 
     name: ClassVar[str]
     """Prefix of the names of its terms, and the key of its weight."""
-    target: ClassVar[Literal["content", "style"] | None]
+    inputs: ClassVar[Mapping[str, Source]] = {}
+    """Name -> source. A content, style_map or given input is a map of the features' size; a region
+    is a (1, 1, H, W) mask in [0, 1]; a style's are the means of its ``statistics``, for which the
+    maps of content and style_map are zeros, and the others those that come with the style."""
+    channels: ClassVar[Mapping[str, int]] = {}
+    """Of given inputs; one that is missing has as many as the features."""
     layers: ClassVar[tuple[str, ...] | None] = None
-    """Layers it reads; None: the content or style layers given at export; ``("image",)``: the
-    picture itself, in [0, 1]."""
+    """Layers it reads; ``("image",)``: the picture itself, in the canvas's range; None: the content
+    layers given at export where an input's source is content, else the style layers."""
+    reach: ClassVar[int | tuple[int, int]] = 0
+    """How many positions a position's share looks beyond itself, on every side (rows, columns)."""
+    count: ClassVar[str | None] = None
+    """Means are over all positions; or over the sum of this input, a mask. Of several styles, each
+    then counts as much as there is of its mask."""
     weight: ClassVar[float] = 1.0
     """Default weight of each of its terms."""
 
     statistics: Callable[..., torch.Tensor]
-    """Sums over space, of any shape that does not depend on the picture's size. A position's share
-    may depend on its right and lower neighbours too. For ``mask`` see ``masked``."""
+    """Sums over space, of any shape that does not depend on the picture's size. For ``mask`` see
+    ``masked``."""
     loss: Callable[..., torch.Tensor]
-    """The term, a scalar, from the statistics' means over all positions."""
-
-    def sums(
-        self, features: torch.Tensor, target: torch.Tensor | None, mask: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """The statistics; ``target`` counts where it is the content's features."""
-        mapped = (target,) if self.target == "content" else ()
-        return self.statistics(features, *mapped, mask)
-
-    def term(self, means: torch.Tensor, target: torch.Tensor | None) -> torch.Tensor:
-        """The term, from the statistics over positions; ``target`` counts where it is a style's."""
-        return self.loss(means, *((target,) if self.target == "style" else ()))
-
-    def describe(self, features: torch.Tensor) -> torch.Tensor:
-        """What a picture's features are as this head's target."""
-        if self.target == "content":
-            return features
-        return self.sums(features, None) / positions(features)
-
-
-def positions(features: torch.Tensor) -> int:
-    """How many positions a (1, C, H, W) feature map has."""
-    return features.shape[2] * features.shape[3]
+    """The term, a scalar of either sign, from the statistics' means."""
 
 
 def masked(values: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
@@ -89,11 +78,10 @@ class Content(Head):
     The mean, not the paper's sum, so that the balance with the style is the same at every size.
     """
 
-    name = "content"
-    target = "content"
+    name, inputs = "content", {"target": "content"}
 
     def statistics(
-        self, features: torch.Tensor, target: torch.Tensor, mask: torch.Tensor | None = None
+        self, features: torch.Tensor, mask: torch.Tensor | None, target: torch.Tensor
     ) -> torch.Tensor:
         """(C,) squared differences, summed over space."""
         return masked(features - target, mask).square().sum((0, 2, 3))
@@ -110,10 +98,9 @@ class Style(Head):
     neural-style, which differ in its weight alone.
     """
 
-    name = "style"
-    target = "style"
+    name, inputs = "style", {"target": "style"}
 
-    def statistics(self, features: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    def statistics(self, features: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         """(C, C): the Gram matrix."""
         flat = masked(features, mask).flatten(2).squeeze(0)
         return flat @ flat.T
@@ -125,12 +112,10 @@ class Style(Head):
 
 
 class TotalVariation(Head):
-    """Mean squared difference of neighbouring pixels, in units of 1/255."""
+    """Mean squared difference of neighbouring pixels, in units of 1/255 of the range [0, 1]."""
 
-    name = "tv"
-    target = None
-    layers = ("image",)
-    weight = 0.0
+    name, layers = "tv", ("image",)
+    reach, weight = 1, 0.0
 
     kernel: torch.Tensor
 
@@ -138,10 +123,12 @@ class TotalVariation(Head):
         super().__init__()
         self.register_buffer("kernel", torch.tensor([-255.0, 255.0]))
 
-    def statistics(self, features: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """(3,) squared differences to the right and lower neighbours, summed over space."""
+    def statistics(self, features: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """(C,) squared differences to the right and lower neighbours, summed over space."""
         planes = features.transpose(0, 1)
         across = masked(F.conv2d(planes, self.kernel.reshape(1, 1, 1, 2)), mask)
+        if features.shape[2] == 1:
+            return across.square().sum((1, 2, 3))
         down = masked(F.conv2d(planes, self.kernel.reshape(1, 1, 2, 1)), mask)
         return across.square().sum((1, 2, 3)) + down.square().sum((1, 2, 3))
 

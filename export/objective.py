@@ -7,69 +7,48 @@ the sum of what each tile's statistics pull back of phi's own gradient, the cota
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
-from .convolutions import Weights
-from .heads import Head, positions
-from .vgg import LAYERS, VGG19, Pooling, stride
+from impasto.runtime.bundle.manifest import IMAGE, MAPS, Source
 
-IMAGE = "image"
+from .encoder import Encoder
+from .terms import Term, split
 
-
-@dataclass(frozen=True)
-class Term:
-    """A head at a layer (or at the image itself)."""
-
-    head: Head
-    layer: str
-
-    @property
-    def name(self) -> str:
-        """``style.conv1_1``, or the head's name alone where it reads the image."""
-        return self.head.name if self.layer == IMAGE else f"{self.head.name}.{self.layer}"
-
-    @property
-    def stride(self) -> int:
-        """Pixels from one position of its features to the next."""
-        return 1 if self.layer == IMAGE else stride(self.layer)
-
-
-def make_terms(heads: Iterable[Head], content: Sequence[str], style: Sequence[str]) -> list[Term]:
-    """Every head at its own layers, else at the content or style layers, in network order."""
-    terms = []
-    for head in heads:
-        layers = head.layers or (content if head.target == "content" else style)
-        terms += [Term(head, layer) for layer in sorted(set(layers), key=(IMAGE, *LAYERS).index)]
-    return terms
+ALL: tuple[Source, ...] = (*MAPS, "style")
+STYLE: tuple[Source, ...] = ("style",)
+DESCRIBED: tuple[Source, ...] = ("content", "style_map", "style")
+"""Sources of what a picture is described by."""
 
 
 class Objective(nn.Module):
     """Weighted sum of the terms, and the terms."""
 
-    def __init__(self, weights: Weights, terms: Sequence[Term], pooling: Pooling = "avg") -> None:
+    def __init__(self, encoder: Encoder, terms: Sequence[Term], pooling: str) -> None:
         super().__init__()
-        self.encoder = VGG19(weights, {t.layer for t in terms} - {IMAGE}, pooling)
+        layers = {term.layer for term in terms} - {IMAGE}
+        self.encoder = encoder.select(layers, pooling).eval().requires_grad_(False)
         self.terms = list(terms)
-        self.heads = nn.ModuleList(dict.fromkeys(term.head for term in terms))
+        self.heads = _heads(terms)
 
     def features(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         """Every feature map that a term reads; the image is one."""
         return {IMAGE: image, **self.encoder(image)}
 
     def forward(
-        self, image: torch.Tensor, weights: torch.Tensor, *targets: torch.Tensor
+        self, image: torch.Tensor, weights: torch.Tensor, *inputs: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Loss and (T,) terms of a (1, 3, H, W) image; a target for each term that has one."""
+        """Loss and (T,) terms of an image; all terms' inputs follow their (T,) weights."""
         features = self.features(image)
         losses = []
-        for term, target in _paired(self.terms, targets, ("content", "style")):
+        for term, given in split(self.terms, inputs, ALL):
             at_layer = features[term.layer]
-            means = term.head.sums(at_layer, target) / positions(at_layer)
-            losses.append(term.head.term(means, target))
+            maps = {name: given[name] for name in term.inputs(MAPS)}
+            targets = {name: given[name] for name in term.inputs(STYLE)}
+            means = term.sums(at_layer, maps) / _positions(at_layer)
+            losses.append(term.loss(means, targets))
         terms = torch.stack(losses)
         return (terms * weights).sum(), terms.detach()
 
@@ -81,14 +60,19 @@ class Describe(nn.Module):
         super().__init__()
         self.objective = objective
 
-    def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
-        """Content features and style means of a (1, 3, H, W) image."""
-        features = self.objective.features(image)
-        return [
-            term.head.describe(features[term.layer])
-            for term in self.objective.terms
-            if term.head.target
-        ]
+    def forward(self, image: torch.Tensor, *maps: torch.Tensor) -> list[torch.Tensor]:
+        """Features and means of an image; ``maps`` are the terms' ``described_with``."""
+        features, remaining, found = self.objective.features(image), iter(maps), []
+        for term in self.objective.terms:
+            at_layer = features[term.layer]
+            own = {name: next(remaining) for name in term.described_with()}
+            for value in term.inputs(DESCRIBED).values():
+                if value.source == "style":
+                    zeros = dict.fromkeys(term.inputs(MAPS), torch.zeros_like(at_layer))
+                    found.append(term.sums(at_layer, zeros | own) / _positions(at_layer))
+                else:
+                    found.append(at_layer)
+        return found
 
 
 class Statistics(nn.Module):
@@ -101,16 +85,14 @@ class Statistics(nn.Module):
         super().__init__()
         self.objective = objective
 
-    def forward(
-        self, image: torch.Tensor, mask: torch.Tensor, *contents: torch.Tensor
-    ) -> torch.Tensor:
-        """(N,) sums of a (1, 3, H, W) tile with a (1, 1, H, W) mask, and its content targets."""
+    def forward(self, image: torch.Tensor, mask: torch.Tensor, *maps: torch.Tensor) -> torch.Tensor:
+        """(N,) sums of a tile with a (1, 1, H, W) mask, and its windows of the terms' maps."""
         features = self.objective.features(image)
         sums = []
-        for term, target in _paired(self.objective.terms, contents, ("content",)):
-            at_layer = features[term.layer]
-            own = mask[:, :, :: term.stride, :: term.stride]
-            sums.append(term.head.sums(at_layer, target, own).flatten())
+        for term, given in split(self.objective.terms, maps, MAPS):
+            rows, columns = term.at.stride
+            own = mask[:, :, ::rows, ::columns]
+            sums.append(term.sums(features[term.layer], given, own).flatten())
         return torch.cat(sums)
 
 
@@ -126,39 +108,39 @@ class Pullback(nn.Module):
         image: torch.Tensor,
         mask: torch.Tensor,
         cotangents: torch.Tensor,
-        *contents: torch.Tensor,
+        *maps: torch.Tensor,
     ) -> torch.Tensor:
         """A scalar; for the arguments see Statistics."""
-        sums: torch.Tensor = self.statistics(image, mask, *contents)
+        sums: torch.Tensor = self.statistics(image, mask, *maps)
         return (sums * cotangents).sum()
 
 
 class Loss(nn.Module):
     """The objective as a function of the whole image's statistics."""
 
-    def __init__(self, terms: Sequence[Term], shapes: Sequence[Sequence[int]]) -> None:
+    def __init__(self, terms: Sequence[Term]) -> None:
         super().__init__()
-        self.terms, self.shapes = list(terms), list(shapes)
-        self.heads = nn.ModuleList(dict.fromkeys(term.head for term in terms))
+        self.terms, self.heads = list(terms), _heads(terms)
 
     def forward(
         self, sums: torch.Tensor, pixels: torch.Tensor, weights: torch.Tensor, *styles: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Loss and (T,) terms of (N,) sums over an image of (1,) pixels, with style targets."""
-        split = torch.split(sums, [math.prod(shape) for shape in self.shapes])
+        parts = torch.split(sums, [math.prod(term.sums_shape) for term in self.terms])
         losses = []
-        pairs = _paired(self.terms, styles, ("style",))
-        for (term, target), part, shape in zip(pairs, split, self.shapes, strict=True):
-            means = part.reshape(tuple(shape)) * (term.stride**2 / pixels)
-            losses.append(term.head.term(means, target))
+        pairs = zip(split(self.terms, styles, STYLE), parts, strict=True)
+        for (term, targets), part in pairs:
+            means = part.reshape(term.sums_shape) * (term.area / pixels)
+            losses.append(term.loss(means, targets))
         terms = torch.stack(losses)
         return (terms * weights).sum(), terms.detach()
 
 
-def _paired(
-    terms: Iterable[Term], targets: Iterable[torch.Tensor], kinds: Container[str | None]
-) -> Iterator[tuple[Term, torch.Tensor | None]]:
-    """Every term, with the next target where it has one of these kinds."""
-    remaining = iter(targets)
-    for term in terms:
-        yield term, next(remaining) if term.head.target in kinds else None
+def _heads(terms: Sequence[Term]) -> nn.ModuleList:
+    """So that their tensors are the module's."""
+    return nn.ModuleList(dict.fromkeys(term.head for term in terms)).eval()
+
+
+def _positions(features: torch.Tensor) -> int:
+    """How many a (1, C, H, W) feature map has."""
+    return features.shape[2] * features.shape[3]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,23 +21,31 @@ from torch.export.exported_program import ExportedProgram, _decompose_exported_p
 from torch.export.graph_signature import OutputKind
 from torch.utils import _pytree as pytree
 
-from impasto.runtime.bundle.manifest import WEIGHTS, Shape, fix
+from impasto.runtime.bundle.manifest import WEIGHTS, Pair, Shape, fix
 
 from . import backward, lower
-from .convolutions import Weights
+from .tensors import Codebook, Layout
 
 Shapes = Mapping[str, Shape]
 
 IR_VERSION = 10
-EXAMPLE_SIZE = (96, 128)  # any two different multiples of 16
+EXAMPLE_SIDES = (96, 128)  # at least; any two different ones will do
+ALIGNMENT = (16, 16)
 
 
-def trace_forward(module: torch.nn.Module, inputs: Shapes, outputs: Shapes) -> ir.Model:
-    """The module's forward pass. It takes the inputs one by one, in order."""
-    return _to_onnx(_export(module, inputs), outputs)
+def trace_forward(
+    module: torch.nn.Module, inputs: Shapes, outputs: Shapes, alignment: Pair = ALIGNMENT
+) -> ir.Model:
+    """The module's forward pass. It takes the inputs one by one, in order.
+
+    Heights and widths are multiples of ``alignment``.
+    """
+    return _to_onnx(_export(module, inputs, alignment), outputs)
 
 
-def trace_gradient(module: torch.nn.Module, inputs: Shapes, outputs: Shapes) -> ir.Model:
+def trace_gradient(
+    module: torch.nn.Module, inputs: Shapes, outputs: Shapes, alignment: Pair = ALIGNMENT
+) -> ir.Model:
     """The forward pass and the gradient of its first output for its first input.
 
     The gradient becomes the last output; of the others the last ones that ``outputs`` names stay.
@@ -47,7 +55,7 @@ def trace_gradient(module: torch.nn.Module, inputs: Shapes, outputs: Shapes) -> 
         table.pop(operator, None)
     table |= backward.DECOMPOSITIONS
     joint = _decompose_exported_program(
-        _export(module, inputs, gradient=True),
+        _export(module, inputs, alignment, gradient=True),
         cia_to_decomp={},
         python_decomp_table=table,
         joint_loss_index=0,
@@ -63,14 +71,15 @@ def trace_gradient(module: torch.nn.Module, inputs: Shapes, outputs: Shapes) -> 
     return _to_onnx(joint, outputs)
 
 
-def example(shape: Shape, height: int, width: int) -> torch.Tensor:
-    """Uniform noise in [0, 1] of a shape at a picture size."""
-    return torch.rand(fix(shape, height, width))
-
-
-def _export(module: torch.nn.Module, inputs: Shapes, gradient: bool = False) -> ExportedProgram:
-    symbols = {name: Dim(name, min=1, max=4096) for name in ("height", "width")}
-    arguments = [example(shape, *EXAMPLE_SIZE) for shape in inputs.values()]
+def _export(
+    module: torch.nn.Module, inputs: Shapes, alignment: Pair, gradient: bool = False
+) -> ExportedProgram:
+    symbols = {
+        name: (unit, Dim(name, min=1 if unit > 1 else 2, max=4096))
+        for name, unit in zip(("height", "width"), alignment, strict=True)
+    }
+    size = [-(-side // unit) * unit for side, unit in zip(EXAMPLE_SIDES, alignment, strict=True)]
+    arguments = [torch.rand(fix(shape, *size)) for shape in inputs.values()]
     arguments[0].requires_grad_(gradient)
 
     def dynamic(shape: Shape) -> dict[int, Any]:
@@ -78,7 +87,8 @@ def _export(module: torch.nn.Module, inputs: Shapes, gradient: bool = False) -> 
         for axis, side in enumerate(shape):
             if isinstance(side, str):
                 name, _, stride = side.partition("/")
-                found[axis] = 16 // int(stride or 1) * symbols[name]
+                unit, symbol = symbols[name]
+                found[axis] = unit // int(stride or 1) * symbol
         return found
 
     shapes = tuple(dynamic(shape) for shape in inputs.values())
@@ -110,57 +120,63 @@ def _to_onnx(program: ExportedProgram, outputs: Shapes) -> ir.Model:
     assert exported is not None
     model = exported.model
     del model.graph.outputs[: -len(outputs)]
-    _weights_as_inputs(model)
+    _weights_as_inputs(model, program.state_dict)
     lower.optimise(model)
     return model
 
 
-def finish(model: ir.Model, inputs: Shapes, outputs: Shapes, weights: Weights) -> bytes:
+def finish(model: ir.Model, inputs: Shapes, outputs: Shapes, layout: Layout) -> bytes:
     """Lay a traced model out, name what it takes and gives, and bind its weights; as a file."""
     lower.lay_out(model)
     passes.ClearMetadataAndDocStringPass()(model)
     _separate(model.graph)
     _name(model.graph.inputs[: len(inputs)], inputs)
     _name(model.graph.outputs, outputs)
-    _bind_weights(model.graph, weights)
+    _bind_weights(model.graph, layout)
     model.producer_name, model.producer_version = "impasto", None
     model.ir_version = IR_VERSION
     model.graph.name = "impasto"
-    content: bytes = ir.to_proto(model).SerializeToString(deterministic=True)
+    proto = ir.to_proto(model)
+    del proto.graph.value_info[:]  # it and the nodes' names are two fifths of a file
+    for node in proto.graph.node:
+        node.ClearField("name")
+    content: bytes = proto.SerializeToString(deterministic=True)
     return content
 
 
-_WEIGHT = re.compile(r".*\bencoder\.(conv\d_\d)\.(weight|bias)")
+_OF_ENCODER = re.compile(r"module\.(?:statistics\.)?(?:objective\.)?encoder\.(.+)")
 
 
-def _weights_as_inputs(model: ir.Model) -> None:
+def _weights_as_inputs(model: ir.Model, names: Collection[str]) -> None:
     """So that no optimisation folds a kernel into the graph."""
     graph = model.graph
-    for name in [name for name in graph.initializers if _WEIGHT.fullmatch(name)]:
-        value = graph.initializers.pop(name)
+    for name in [name for name in graph.initializers if name in names]:
+        value = graph.initializers[name]
+        if not _OF_ENCODER.fullmatch(name) or value.dtype != ir.DataType.FLOAT:
+            continue
+        del graph.initializers[name]
         value.const_value = None
         graph.inputs.append(value)
 
 
-def _bind_weights(graph: ir.Graph, weights: Weights) -> None:
-    """Make the kernels and biases external data in ``weights.bin``, codebooks as lookups.
+def _bind_weights(graph: ir.Graph, layout: Layout) -> None:
+    """Make the encoder's tensors external data in ``weights.bin``, codebooks as lookups.
 
-    ONNX Runtime looks the kernels up once, when it opens the graph.
+    ONNX Runtime looks the values up once, when it opens the graph.
     """
-    offsets = _offsets(weights)
-    for value in [v for v in graph.inputs if _WEIGHT.fullmatch(v.name or "")]:
-        graph.inputs.remove(value)
-        matched = _WEIGHT.fullmatch(value.name or "")
-        assert matched
-        layer, kind = matched.groups()
-        if kind == "bias" or f"{layer}.kernel" in offsets:
-            name = f"{layer}.{'bias' if kind == 'bias' else 'kernel'}"
-            value.replace_all_uses_with(_external(graph, name, weights, offsets))
+    for value in list(graph.inputs):
+        matched = _OF_ENCODER.fullmatch(value.name or "")
+        if matched is None:
             continue
-        index = _external(graph, f"{layer}.index", weights, offsets)
-        table = _external(graph, f"{layer}.table", weights, offsets)
+        name = matched[1]
+        graph.inputs.remove(value)
+        if not isinstance(layout.stored[name], Codebook):
+            value.replace_all_uses_with(_external(graph, name, layout))
+            continue
+        index = _external(graph, f"{name}.index", layout)
+        table = _external(graph, f"{name}.table", layout)
         nodes = _lookup(table, index)
-        nodes[-1].outputs[0].name = f"{layer}.kernel"
+        nodes[-1].outputs[0].name = name
         value.replace_all_uses_with(nodes[-1].outputs[0])
         graph.insert_before(graph[0], nodes)
 
@@ -179,21 +195,13 @@ def _lookup(table: ir.Value, index: ir.Value) -> list[ir.Node]:
     return [row, flat, cast, gather, shape, kernel]
 
 
-def _offsets(weights: Weights) -> dict[str, int]:
-    offsets, end = {}, 0
-    for name, array in weights.tensors().items():
-        offsets[name] = end
-        end += array.nbytes
-    return offsets
-
-
-def _external(graph: ir.Graph, name: str, weights: Weights, offsets: Mapping[str, int]) -> ir.Value:
+def _external(graph: ir.Graph, name: str, layout: Layout) -> ir.Value:
     if name not in graph.initializers:
-        array = weights.tensors()[name]
+        array = layout.arrays[name]
         kind = ir.DataType.UINT8 if array.dtype == np.uint8 else ir.DataType.FLOAT
         shape = ir.Shape(array.shape)
         tensor = ir.ExternalTensor(
-            WEIGHTS, offsets[name], array.nbytes, kind, shape=shape, name=name
+            WEIGHTS, layout.offsets[name], array.nbytes, kind, shape=shape, name=name
         )
         graph.register_initializer(
             ir.Value(name=name, type=ir.TensorType(kind), shape=shape, const_value=tensor)

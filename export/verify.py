@@ -1,6 +1,7 @@
 """Is a written bundle what PyTorch computes? Every graph, run by ONNX Runtime, against its module.
 
-The modules run eagerly, with autograd: nothing of tracing or lowering is shared.
+The modules run eagerly, with autograd: nothing of tracing or lowering is shared. And do tiles add
+up to the whole? For every head alone, then for every statistics graph.
 """
 
 from __future__ import annotations
@@ -15,16 +16,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from impasto.runtime.bundle.manifest import FILE_NAME, Manifest, Signature, fix
+from impasto.runtime.bundle.manifest import (
+    FILE_NAME,
+    MAPS,
+    Canvas,
+    Manifest,
+    Pair,
+    Signature,
+    fix,
+)
 from impasto.runtime.errors import ImpastoError
 from impasto.runtime.graphs.session import onnxruntime
+from impasto.runtime.objective.tiles import cut
 
 from . import trace
-from .convolutions import Weights
-from .graphs import layer_of, sums_shape
-from .objective import Describe, Loss, Objective, Pullback, Statistics, Term
+from .encoder import Encoder
+from .objective import Describe, Loss, Objective, Pullback, Statistics
 from .optimizers import LBFGS, Adam
-from .vgg import ALIGNMENT, Pooling
+from .terms import Term
 
 Array = NDArray[np.float32]
 SIZES = ((64, 96), (160, 112))
@@ -43,44 +52,124 @@ class Figure:
 
 
 Report = list[Figure]
+Modules = dict[str, tuple[torch.nn.Module, Sequence[Term]]]
+"""By file name, with the terms that its vectors are of."""
 
 
-def verify(
-    folder: Path, weights: Weights, poolings: Sequence[Pooling], terms: Sequence[Term]
-) -> Report:
-    """Figures of every graph at two sizes.
+def verify(folder: Path, encoder: Encoder, objectives: Mapping[str, Sequence[Term]]) -> Report:
+    """Figures of every graph at two sizes, and of the sums over tiles.
 
     Raises:
         ImpastoError: a figure is above 1e-4.
     """
     manifest = Manifest.from_json((folder / FILE_NAME).read_bytes(), str(folder))
-    modules: dict[str, torch.nn.Module] = {
-        manifest.loss: Loss(terms, [sums_shape(term) for term in terms]),
-        manifest.optimisers.adam: Adam(0.0, 1.0),
-        manifest.optimisers.lbfgs: LBFGS(
-            manifest.optimisers.history_size, (ALIGNMENT, ALIGNMENT), 0.0, 1.0
-        ),
-    }
-    for pooling in poolings:
-        objective, graphs = Objective(weights, terms, pooling), manifest.poolings[pooling]
-        modules[graphs.step] = objective
-        modules[graphs.describe] = Describe(objective)
-        modules[graphs.statistics] = statistics = Statistics(objective)
-        modules[graphs.pullback] = Pullback(statistics)
+    optimizers, low, high = manifest.optimizers, manifest.canvas.low, manifest.canvas.high
+    lbfgs = LBFGS(optimizers.history_size, manifest.encoder.alignment, low, high)
+    modules: Modules = {optimizers.adam: (Adam(low, high), ()), optimizers.lbfgs: (lbfgs, ())}
+    report = []
+    for name, terms in objectives.items():
+        entry = manifest.objectives[name]
+        modules[entry.loss] = Loss(terms), terms
+        for pooling, graphs in entry.poolings.items():
+            objective = Objective(encoder, terms, pooling)
+            modules[graphs.step] = objective, terms
+            modules[graphs.describe] = Describe(objective), terms
+            modules[graphs.statistics] = Statistics(objective), terms
+            modules[graphs.pullback] = Pullback(Statistics(objective)), terms
+            if encoder.tiled:
+                report += _tiled(folder, manifest, name, pooling, terms)
     files = [(name, name) for name in modules] + [*manifest.winograd.items()]
-    report = [
-        figure
-        for name, file in files
-        for size in SIZES
-        for figure in _compare(folder / file, modules[name], manifest.signatures[name], size, terms)
-    ]
+    sizes = [_aligned(size, encoder) for size in SIZES]
+    for name, file in files:
+        check = _Check(folder / file, *modules[name], manifest.signatures[name], manifest.canvas)
+        report += [figure for size in sizes for figure in check.compare(size, sizes[0])]
     for figure in report:
         if not figure.error <= TOLERANCE:  # NaN too
+            theirs = "the whole's" if figure.output.startswith("tiles/") else "PyTorch's"
             raise ImpastoError(
-                f"{figure.graph}: at {figure.size} {figure.output} differs from PyTorch's by "
+                f"{figure.graph}: at {figure.size} {figure.output} differs from {theirs} by "
                 f"{figure.error:.1e}, more than {TOLERANCE:.0e}: the bundle was not written"
             )
     return report
+
+
+def check_additive(term: Term) -> None:
+    """Whether a head's statistics, added up over tiles that overlap, are those of the whole.
+
+    Raises:
+        ImpastoError: it ignores its mask, or looks further than it declares.
+    """
+    reach = (0 if term.rows else term.reach[0]), term.reach[1]
+    size = term.rows or 2 * reach[0] + 8, 2 * reach[1] + 10
+    window = term.rows or 2 * reach[0] + 3, 2 * reach[1] + 4
+    features, maps = _features(term, size)
+    whole, total = term.sums(features, maps), torch.zeros(())
+    for tile in cut(*size, window, reach, (1, 1)):
+        parts = {k: torch.from_numpy(tile.crop(v.numpy())) for k, v in maps.items()}
+        own = torch.from_numpy(tile.mask())
+        share = term.sums(torch.from_numpy(tile.crop(features.numpy())), parts, own)
+        if share.shape != whole.shape:
+            raise ImpastoError(
+                f"head {term.head.name!r}: its statistics have the shape {tuple(whole.shape)} or "
+                f"{tuple(share.shape)}, as large as the picture is: sum over space"
+            )
+        total = total + share
+    error = relative_error(total.detach().numpy(), whole.detach().numpy())
+    if not error <= TOLERANCE:
+        raise ImpastoError(
+            f"head {term.head.name!r}: its statistics of tiles add up to something else than those "
+            f"of the whole ({error:.1e} of it): use `masked`, and say in `reach` how many "
+            f"positions beyond its own a position looks (now {term.head.reach})"
+        )
+
+
+def _features(
+    term: Term, size: Pair, seed: int = 0
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Features of a size at random, and maps of the term."""
+    random = torch.Generator().manual_seed(seed)
+    features = torch.rand((1, term.at.channels, *size), generator=random)
+    return features, {
+        name: torch.rand((1, int(value.shape[1]), *size), generator=random)
+        for name, value in term.inputs(MAPS).items()
+    }
+
+
+def _aligned(size: Pair, encoder: Encoder) -> Pair:
+    """The least size, a multiple of the alignment, that is at least this large."""
+    rows, columns = (-(-n // unit) * unit for n, unit in zip(size, encoder.alignment, strict=True))
+    return encoder.height or rows, columns
+
+
+def _tiled(
+    folder: Path, manifest: Manifest, name: str, pooling: str, terms: Sequence[Term]
+) -> Report:
+    """Of the statistics of two or four windows, added up, against those of the whole."""
+    entry, unit = manifest.objectives[name], manifest.encoder.alignment
+    file = entry.poolings[pooling].statistics
+    inputs = manifest.signatures[file].inputs
+    size, window = (
+        tuple(
+            side if isinstance(side, int) else 2 * m + times * u
+            for side, m, u in zip(inputs["image"][2:], entry.margin, unit, strict=True)
+        )
+        for times in (2, 1)
+    )
+    feeds = _feeds(inputs, (size[0], size[1]), 0, manifest.canvas)
+    feeds["mask"][:] = 1
+    strides = {v.name: term.at.stride for term in terms for v in term.inputs(MAPS).values()} | {
+        "image": (1, 1)
+    }
+    session = _Session(folder / file)
+    whole, total = session.run(feeds)["sums"], np.zeros(())
+    for tile in cut(size[0], size[1], (window[0], window[1]), entry.margin, unit):
+        part = {key: tile.crop(feeds[key], stride) for key, stride in strides.items()}
+        total = total + session.run({**part, "mask": tile.mask()})["sums"].astype(np.float64)
+    pairs = zip(terms, _parts(total, terms), _parts(whole, terms), strict=True)
+    return [
+        Figure(file, (size[0], size[1]), f"tiles/{term.name}", relative_error(*pair))
+        for term, *pair in pairs
+    ]
 
 
 def relative_error(ours: Array, theirs: Array) -> float:
@@ -90,96 +179,109 @@ def relative_error(ours: Array, theirs: Array) -> float:
     return float(np.linalg.norm(a - b)) / norm if norm else float(np.linalg.norm(a))
 
 
-def _compare(
-    path: Path,
-    module: torch.nn.Module,
-    signature: Signature,
-    size: tuple[int, int],
-    terms: Sequence[Term],
-) -> Report:
-    """Every output's figure, and every term's.
+class _Session:
+    """A graph in ONNX Runtime."""
 
-    Where the input of a ReLU is zero but for rounding, no two evaluations need to agree: so where
-    one picture is over the limit, another is tried. What is wrong is wrong with all of them.
-    """
-    report: Report = []
-    for seed in range(PICTURES):
-        feeds = _feeds(signature.inputs, size, seed)
-        if isinstance(module, Objective | Pullback):
-            _balance(module, feeds, _feeds(signature.inputs, SIZES[0], seed), terms)
-        if isinstance(module, Loss):
-            feeds |= {"sums": _sums(terms, size, seed), "pixels": np.array([math.prod(size)], "f4")}
-        outputs = _eager(module, feeds)[-len(signature.outputs) :]
-        theirs = _split(dict(zip(signature.outputs, outputs, strict=True)), terms)
-        ours = _split(_run(path, feeds), terms)
-        report = [Figure(path.name, size, k, relative_error(ours[k], theirs[k])) for k in theirs]
-        if all(figure.error <= TOLERANCE for figure in report):
-            break
-    return report
+    def __init__(self, path: Path) -> None:
+        ort = onnxruntime()
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def run(self, feeds: Mapping[str, Any]) -> dict[str, Array]:
+        """Outputs by name."""
+        names = [output.name for output in self._session.get_outputs()]
+        return dict(zip(names, self._session.run(names, dict(feeds)), strict=True))
 
 
-def _sums(terms: Sequence[Term], size: tuple[int, int], seed: int) -> Array:
-    """Statistics of features at random: a loss need not be defined for any numbers."""
-    random = torch.Generator().manual_seed(seed)
-    parts = []
-    for term in terms:
-        layer = layer_of(term.layer)
-        shape = (1, layer.channels, *(side // layer.stride for side in size))
-        features, target = (torch.rand(shape, generator=random) for _ in range(2))
-        parts.append(term.head.sums(features, target).flatten())
-    return torch.cat(parts).numpy()
+@dataclass(frozen=True)
+class _Check:
+    """A file, and the module that it was made of."""
+
+    path: Path
+    module: torch.nn.Module
+    terms: Sequence[Term]
+    signature: Signature
+    canvas: Canvas
+
+    def compare(self, size: Pair, small: Pair) -> Report:
+        """Every output's figure, and every term's.
+
+        Where the input of a ReLU is zero but for rounding, no two evaluations need to agree: so
+        where one picture is over the limit, another is tried. What is wrong is wrong with all.
+        """
+        report: Report = []
+        session = _Session(self.path)
+        for seed in range(PICTURES):
+            feeds = self._feeds(size, seed)
+            if isinstance(self.module, Objective | Pullback):
+                self._balance(feeds, self._feeds(small, seed))
+            outputs = _eager(self.module, feeds)[-len(self.signature.outputs) :]
+            theirs = self._split(dict(zip(self.signature.outputs, outputs, strict=True)))
+            ours = self._split(session.run(feeds))
+            report = [
+                Figure(self.path.name, size, k, relative_error(ours[k], theirs[k])) for k in theirs
+            ]
+            if all(figure.error <= TOLERANCE for figure in report):
+                break
+        return report
+
+    def _feeds(self, size: Pair, seed: int) -> dict[str, Array]:
+        """Noise; for a loss, statistics of features at random: it need not be defined for any."""
+        feeds = _feeds(self.signature.inputs, size, seed, self.canvas)
+        if isinstance(self.module, Loss):
+            parts = []
+            for term in self.terms:
+                sides = [side // stride for side, stride in zip(size, term.at.stride, strict=True)]
+                parts.append(term.sums(*_features(term, (sides[0], sides[1]), seed)).flatten())
+            feeds["sums"] = torch.cat(parts).detach().numpy()
+            feeds["pixels"] = np.array([math.prod(size)], np.float32)
+        return feeds
+
+    def _split(self, outputs: dict[str, Array]) -> dict[str, Array]:
+        """The outputs, every term on its own: a large one would hide the error of a small one."""
+        found: dict[str, Array] = {}
+        for key, array in outputs.items():
+            if key in ("terms", "sums", "cotangents"):
+                parts = _parts(array, self.terms, each=1 if key == "terms" else None)
+                found |= {f"{key}/{t.name}": p for t, p in zip(self.terms, parts, strict=True)}
+            else:
+                found[key] = array
+        return found
+
+    def _balance(self, feeds: dict[str, Array], smaller: dict[str, Array]) -> None:
+        """Give every term the same share of the gradient, in place: none hides behind another."""
+        key, start = "weights" if isinstance(self.module, Objective) else "cotangents", 0
+        for part in _parts(feeds[key], self.terms, each=1 if key == "weights" else None):
+            alone = np.zeros_like(feeds[key])
+            alone[start : start + part.size] = part
+            norm = float(np.linalg.norm(_eager(self.module, {**smaller, key: alone})[-1]))
+            part /= norm or 1.0
+            start += part.size
 
 
-def _split(outputs: dict[str, Array], terms: Sequence[Term]) -> dict[str, Array]:
-    """The outputs, every term on its own: a large one would hide the error of a small one."""
-    found: dict[str, Array] = {}
-    for key, array in outputs.items():
-        if key in ("terms", "sums", "cotangents"):
-            parts = _parts(array, terms, each=1 if key == "terms" else None)
-            found |= {f"{key}/{term.name}": p for term, p in zip(terms, parts, strict=True)}
-        else:
-            found[key] = array
-    return found
-
-
-def _parts(vector: Array, terms: Sequence[Term], each: int | None = None) -> list[Array]:
+def _parts(vector: NDArray[Any], terms: Sequence[Term], each: int | None = None) -> list[Any]:
     """A vector's part for every term: of its statistics' size, or of ``each``."""
-    sizes = [each or torch.Size(sums_shape(term)).numel() for term in terms]
+    sizes = [each or math.prod(term.sums_shape) for term in terms]
     return np.split(vector, np.cumsum(sizes)[:-1])
 
 
-def _balance(
-    module: torch.nn.Module,
-    feeds: dict[str, Array],
-    smaller: dict[str, Array],
-    terms: Sequence[Term],
-) -> None:
-    """Give every term the same share of the gradient, in place: none hides behind another."""
-    key = "weights" if isinstance(module, Objective) else "cotangents"
-    start = 0
-    for part in _parts(feeds[key], terms, each=1 if key == "weights" else None):
-        alone = np.zeros_like(feeds[key])
-        alone[start : start + part.size] = part
-        norm = float(np.linalg.norm(_eager(module, {**smaller, key: alone})[-1]))
-        part /= norm or 1.0
-        start += part.size
-
-
-def _feeds(inputs: trace.Shapes, size: tuple[int, int], seed: int) -> dict[str, Array]:
+def _feeds(inputs: trace.Shapes, size: Pair, seed: int, canvas: Canvas) -> dict[str, Array]:
     generator = np.random.default_rng(seed)
     feeds = {}
     for name, shape in inputs.items():
-        sides = fix(shape, *size)
-        feeds[name] = generator.random(sides, np.float32)
-        if name.startswith("y_"):  # a pair that a convex function could have left
+        feeds[name] = generator.random(fix(shape, *size), np.float32)
+        if name in ("image", "previous_image"):
+            feeds[name] = np.float32(canvas.low) + feeds[name] * (canvas.high - canvas.low)
+        elif name.startswith("y_"):  # a pair that a convex function could have left
             s = feeds[f"s_{name[2:]}"] = feeds[f"s_{name[2:]}"] - np.float32(0.5)
             feeds[name] = s + s**3
         elif name in ("gradient", "mean", "square"):
-            feeds[name][..., :16, :] = 0  # a flat part: only an epsilon keeps Adam from 0 / 0
+            feeds[name][..., :16] = 0  # a flat part: only an epsilon keeps Adam from 0 / 0
         elif name.startswith("rho_"):
             s, y = feeds[f"s_{name[4:]}"], feeds[f"y_{name[4:]}"]
             feeds[name] = np.array([1 / np.vdot(s, y)], np.float32)
-    return feeds
+    return {name: feed.astype(np.float32) for name, feed in feeds.items()}
 
 
 def _eager(module: torch.nn.Module, feeds: Mapping[str, Array]) -> list[Array]:
@@ -193,12 +295,3 @@ def _eager(module: torch.nn.Module, feeds: Mapping[str, Array]) -> list[Array]:
         assert tensors[0].grad is not None
         outputs.append(tensors[0].grad)
     return [output.detach().numpy() for output in outputs]
-
-
-def _run(path: Path, feeds: Mapping[str, Any]) -> dict[str, Array]:
-    ort = onnxruntime()
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, dict(feeds)), strict=True))

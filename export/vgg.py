@@ -1,46 +1,52 @@
-"""VGG19 (Simonyan & Zisserman, 2015) as a torch module whose layers have names.
+"""VGG19 (Simonyan & Zisserman, 2015) as an encoder.
 
 A layer's name (``conv4_2``) means its feature map after the ReLU.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Collection
+from typing import ClassVar
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from .convolutions import CONVOLUTIONS, Weights
+from .encoder import Encoder
+from .tensors import Stored
 
-Pooling = Literal["avg", "max"]
-
-ALIGNMENT = 16  # four poolings by 2: sides are multiples of this
-POOLED = ("conv1_2", "conv2_2", "conv3_4", "conv4_4")  # a pooling follows these
-LAYERS = tuple(CONVOLUTIONS)
+POOLED = ("conv1_2", "conv2_2", "conv3_4", "conv4_4")  # a pooling by 2 follows these
 
 
-class VGG19(nn.Module):
-    """The feature maps of the named layers of a (1, 3, H, W) RGB picture in [0, 1]."""
+class VGG19(Encoder):
+    """The feature maps of (1, 3, H, W) RGB pictures in [0, 1], up to the last of ``wanted``."""
+
+    name = "vgg19"
+    layers: ClassVar[tuple[str, ...]] = tuple(CONVOLUTIONS)
+    poolings = ("avg", "max")
 
     mean: torch.Tensor
 
-    def __init__(self, weights: Weights, layers: Iterable[str], pooling: Pooling = "avg") -> None:
+    def __init__(
+        self, weights: Weights, wanted: Collection[str] | None = None, pooling: str = "avg"
+    ) -> None:
         super().__init__()
-        self.wanted = frozenset(layers)
-        self.pooling = pooling
-        self.names = LAYERS[: 1 + max((LAYERS.index(layer) for layer in self.wanted), default=-1)]
+        self.weights, self.pooling = weights, pooling
+        self.source, self.licence = weights.source, weights.licence
+        self.wanted = self.layers if wanted is None else wanted
+        places = [self.layers.index(layer) for layer in self.wanted]
+        self.names = self.layers[: 1 + max(places, default=-1)]
         for name in self.names:
             convolution = nn.Conv2d(*CONVOLUTIONS[name], kernel_size=3, padding=1)
             convolution.weight.data = torch.from_numpy(weights.convolutions[name].kernel)
             convolution.bias.data = torch.from_numpy(weights.convolutions[name].bias)  # type: ignore[union-attr]
             self.add_module(name, convolution)
-        self.requires_grad_(False)
-        self.register_buffer("mean", torch.tensor(weights.mean).reshape(1, 3, 1, 1))
+        mean = torch.tensor(weights.mean).reshape(1, 3, 1, 1)
+        self.register_buffer("mean", mean, persistent=False)
 
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Name -> (1, C, H / stride, W / stride)."""
+        """See Encoder."""
         pool = F.avg_pool2d if self.pooling == "avg" else F.max_pool2d
         x = (image * 255 - self.mean).flip(1)  # the Caffe weights want BGR
         features = {}
@@ -52,7 +58,10 @@ class VGG19(nn.Module):
                 x = pool(x, 2)
         return features
 
+    def select(self, layers: Collection[str], pooling: str) -> VGG19:
+        """See Encoder."""
+        return VGG19(self.weights, layers, pooling)
 
-def stride(layer: str) -> int:
-    """How many pixels lie between two positions of the layer's feature map."""
-    return 1 << sum(LAYERS.index(pooled) < LAYERS.index(layer) for pooled in POOLED)
+    def stored(self) -> dict[str, Stored]:
+        """See Encoder. Codebooks stay codebooks."""
+        return self.weights.stored()

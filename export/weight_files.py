@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from .convolutions import CONVOLUTIONS, Convolution, Dense, WeightsError
+from .convolutions import CONVOLUTIONS, Convolution, WeightsError
 
 Preprocessing = Literal["caffe", "torchvision"]
 
@@ -119,7 +119,7 @@ def _convolution(path: Path, name: str, contents: _Contents) -> Convolution:
     kernel = _checked(f"{path}: {name}'s kernel", kernel, shape)
     order = [contents.axes.index(axis) for axis in "OIHW"]
     return Convolution(
-        Dense(np.ascontiguousarray(kernel.transpose(order))),
+        np.ascontiguousarray(kernel.transpose(order)),
         _checked(f"{path}: {name}'s bias", bias, (outputs,)),
     )
 
@@ -152,4 +152,4 @@ def _from_torchvision(first: Convolution) -> Convolution:
     The network's borders are zeros after the subtraction either way, so this is exact.
     """
     kernel = first.kernel / np.array(TORCHVISION_STD).reshape(3, 1, 1)  # in float64
-    return Convolution(Dense(np.ascontiguousarray(kernel[:, ::-1], np.float32)), first.bias)
+    return Convolution(np.ascontiguousarray(kernel[:, ::-1], np.float32), first.bias)

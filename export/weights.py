@@ -12,23 +12,14 @@ from typing import get_args
 import torch
 
 from . import weight_files
-from .convolutions import (
-    CONVOLUTIONS,
-    Codebook,
-    Convolution,
-    Dense,
-    Weights,
-    WeightsError,
-    unpack,
-)
+from .convolutions import CONVOLUTIONS, Convolution, Weights, WeightsError, unpack
+from .tensors import Codebook
 from .weight_files import CAFFE_MEAN, Preprocessing
 
 __all__ = [
     "CAFFE_MEAN",
     "CONVOLUTIONS",
-    "Codebook",
     "Convolution",
-    "Dense",
     "Preprocessing",
     "Weights",
     "WeightsError",

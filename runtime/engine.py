@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import Literal, cast, get_args
 
 from .bundle.bundle import Bundle
-from .bundle.manifest import Manifest, OptimiserName, Preset, Term
+from .bundle.manifest import Manifest, OptimizerName, Term
 from .errors import SettingError
 from .estimate import Estimate, estimate
 from .graphs.session import Device, Graphs, choose_device
 from .machine.memory import budget
 from .pictures.image import MAX_PIXELS, MIN_SIDE, Picture, Source, read_image
-from .plan import Plan, make_stages
+from .plan import Plan, Preset, make_stages
 from .run import Result, Run, Step
 
 MAX_SIDE = 16384
@@ -198,26 +198,27 @@ class Engine:
     ) -> Preset:
         manifest = self.manifest
         name = name or next(iter(manifest.presets))
-        preset = manifest.presets.get(name)
-        if preset is None:
+        entry = manifest.presets.get(name)
+        if entry is None:
             raise SettingError(f"no preset {name!r}: there are {', '.join(manifest.presets)}")
-        if pooling is not None and pooling not in manifest.poolings:
+        preset = Preset.of(entry)
+        poolings = manifest.objectives[preset.objective].poolings
+        if pooling is not None and pooling not in poolings:
             raise SettingError(
-                f"no {pooling!r} pooling in this bundle: it has {', '.join(manifest.poolings)}"
+                f"no {pooling!r} pooling in this bundle: it has {', '.join(poolings)}"
             )
-        if optimizer is not None and optimizer not in get_args(OptimiserName):
+        if optimizer is not None and optimizer not in get_args(OptimizerName):
             raise SettingError(f"no optimizer {optimizer!r}: there are lbfgs and adam")
-        usual = preset.pooling if preset.pooling in manifest.poolings else None
         return replace(
             preset,
-            pooling=pooling or usual or next(iter(manifest.poolings)),
-            optimizer=cast(OptimiserName, optimizer or preset.optimizer),
+            pooling=pooling or preset.pooling,
+            optimizer=cast(OptimizerName, optimizer or preset.optimizer),
         )
 
     def _weights(
         self, preset: Preset, wanted: Mapping[str, float], content: bool, style: bool
     ) -> list[float]:
-        terms = self.manifest.terms
+        terms = self.manifest.objectives[preset.objective].terms
         names = {name for term in terms for name in (term.name, term.head)}
         for name, value in wanted.items():
             if name not in names:
@@ -227,8 +228,11 @@ class Engine:
                 )
             if not 0 <= value <= MAX_WEIGHT:
                 raise SettingError(f"the weight of {name} must be 0 to {MAX_WEIGHT:g}, not {value}")
-        given = {"content": content, "style": style, None: True}
-        found = [_weight(term, wanted, preset) if given[term.target] else 0.0 for term in terms]
+        missing = {s for s, there in (("content", content), ("style", style)) if not there}
+        found = [
+            0.0 if missing & {i.source for i in term.inputs} else _weight(term, wanted, preset)
+            for term in terms
+        ]
         if not any(found):
             raise SettingError("every weight is 0: nothing to optimise")
         return found

@@ -36,7 +36,7 @@ class Estimate:
 def estimate(graphs: Graphs, plan: Plan) -> Estimate:
     """From the plan, and a short calibration."""
     memory = expected_memory(plan)
-    per_pixel, opening = calibrate(graphs, plan.preset.pooling)
+    per_pixel, opening = calibrate(graphs, plan.preset.objective, plan.preset.pooling)
     seconds = expected_seconds(plan, per_pixel) + 3 * opening * len(plan.stages)
     return Estimate(seconds, memory, plan.stages)
 
@@ -55,9 +55,9 @@ def expected_memory(plan: Plan) -> int:
     return used() + max(stage.memory for stage in plan.stages)
 
 
-def calibrate(graphs: Graphs, pooling: str) -> tuple[float, float]:
+def calibrate(graphs: Graphs, objective: str, pooling: str) -> tuple[float, float]:
     """Seconds for a pixel, and to open a graph."""
-    name = graphs.bundle.manifest.poolings[pooling].step
+    name = graphs.bundle.manifest.objectives[objective].poolings[pooling].step
     started = time.perf_counter()
     graph = graphs.get(name, *SIZE)
     opening = time.perf_counter() - started

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .bundle.manifest import Preset
-from .graphs.session import Device, Graphs, Value
+from .graphs.session import Device, Graphs, OrtValue
 from .machine.scratch import Scratch
-from .plan import Stage
+from .plan import Preset, Stage
 
 PART = 500_000
 """Pixels. What a graph needs beyond its outputs is that of a part."""
@@ -27,11 +26,11 @@ class Optimiser(ABC):
     """How many it looks at: the last of them is the one that it proposes from."""
 
     @abstractmethod
-    def propose(self, image: Value, gradient: Value, step: float, into: Value) -> None:
+    def propose(self, image: OrtValue, gradient: OrtValue, step: float, into: OrtValue) -> None:
         """Write the next image; ``step`` scales the update."""
 
     @abstractmethod
-    def accept(self, image: Value, gradient: Value) -> None:
+    def accept(self, image: OrtValue, gradient: OrtValue) -> None:
         """The last proposal, from this image and gradient, was taken."""
 
     @abstractmethod
@@ -55,7 +54,7 @@ class Adam(Optimiser):
         self._device = graphs.device
         on_cpu = self._device.kind == "cpu"
         rows = _rows(graphs, height, width) if on_cpu else height
-        self._graph = graphs.get(graphs.bundle.manifest.optimisers.adam, rows, width)
+        self._graph = graphs.get(graphs.bundle.manifest.optimizers.adam, rows, width)
         self._shape = (height // rows, 1, 3, rows, width)
         self._rate = preset.rate
         self._count = 0.0
@@ -64,19 +63,19 @@ class Adam(Optimiser):
             name: self._moment(on_cpu and in_tiles, height, width) for name in ("mean", "square")
         }
 
-    def _moment(self, in_file: bool, height: int, width: int) -> Value:
+    def _moment(self, in_file: bool, height: int, width: int) -> OrtValue:
         if not in_file:
             return _zeros(self._device, 1, 3, height, width)
         self._scratches.append(Scratch((1, 3, height, width), "Adam's moments"))
         return self._device.upload(self._scratches[-1].array)
 
-    def propose(self, image: Value, gradient: Value, step: float, into: Value) -> None:
+    def propose(self, image: OrtValue, gradient: OrtValue, step: float, into: OrtValue) -> None:
         """See Optimiser. What the moments become is left to ``accept``: huge ones have no twins."""
         for part in range(self._shape[0]):
             self._run(part, image, gradient, step, self._part({"next_image": into}, part))
             self._leave()
 
-    def accept(self, image: Value, gradient: Value) -> None:
+    def accept(self, image: OrtValue, gradient: OrtValue) -> None:
         """See Optimiser."""
         for part in range(self._shape[0]):
             found = self._run(part, image, gradient, 1.0)
@@ -91,11 +90,11 @@ class Adam(Optimiser):
     def _run(
         self,
         part: int,
-        image: Value,
-        gradient: Value,
+        image: OrtValue,
+        gradient: OrtValue,
         step: float,
-        into: Mapping[str, Value] | None = None,
-    ) -> dict[str, Value]:
+        into: Mapping[str, OrtValue] | None = None,
+    ) -> dict[str, OrtValue]:
         inputs = {
             "rate": self._device.upload(np.array([step * self._rate], np.float32)),
             "count": self._device.upload(np.array([self._count], np.float32)),
@@ -103,7 +102,7 @@ class Adam(Optimiser):
         }
         return self._graph.run(inputs, to_host=("next_count",), into=into)
 
-    def _part(self, images: Mapping[str, Value], part: int) -> dict[str, Value]:
+    def _part(self, images: Mapping[str, OrtValue], part: int) -> dict[str, OrtValue]:
         """Views of as many pixels of each. Adam does not ask where a pixel is."""
         if self._shape[0] == 1:
             return dict(images)
@@ -128,7 +127,7 @@ class Adam(Optimiser):
 
 def _rows(graphs: Graphs, height: int, width: int) -> int:
     """Of equal parts of an image, each of at most PART pixels if that can be."""
-    unit = graphs.bundle.manifest.alignment
+    unit = graphs.bundle.manifest.encoder.alignment[0]
     counts = [n for n in range(1, height // unit + 1) if height // unit % n == 0]
     return height // next((n for n in counts if height * width <= n * PART), counts[-1])
 
@@ -137,9 +136,9 @@ def _rows(graphs: Graphs, height: int, width: int) -> int:
 class _Memory:
     """Pairs (s, y, rho), newest first, their scale gamma, and the image and gradient before."""
 
-    pairs: tuple[tuple[Value, ...], ...]
-    gamma: Value
-    previous: tuple[Value, Value] | None
+    pairs: tuple[tuple[OrtValue, ...], ...]
+    gamma: OrtValue
+    previous: tuple[OrtValue, OrtValue] | None
 
 
 class LBFGS(Optimiser):
@@ -151,7 +150,7 @@ class LBFGS(Optimiser):
     def __init__(
         self, graphs: Graphs, preset: Preset, history: int, height: int, width: int
     ) -> None:
-        optimisers = graphs.bundle.manifest.optimisers
+        optimisers = graphs.bundle.manifest.optimizers
         self._graph = graphs.get(optimisers.lbfgs, height, width)
         self._older = optimisers.history_size - 1
         self._kept = min(history, optimisers.history_size) - 1
@@ -164,9 +163,9 @@ class LBFGS(Optimiser):
         self._no_pair = (blank, blank, zero)
         self._fresh = _Memory((), zero, None)
         self._memory = self._fresh
-        self._proposal: dict[str, Value] = {}
+        self._proposal: dict[str, OrtValue] = {}
 
-    def propose(self, image: Value, gradient: Value, step: float, into: Value) -> None:
+    def propose(self, image: OrtValue, gradient: OrtValue, step: float, into: OrtValue) -> None:
         """See Optimiser."""
         memory = self._memory
         previous_image, previous_gradient = memory.previous or (image, gradient)
@@ -184,7 +183,7 @@ class LBFGS(Optimiser):
             inputs |= zip((f"s_{i}", f"y_{i}", f"rho_{i}"), pair, strict=True)
         self._proposal = self._graph.run(inputs, into={"next_image": into})
 
-    def accept(self, image: Value, gradient: Value) -> None:
+    def accept(self, image: OrtValue, gradient: OrtValue) -> None:
         """See Optimiser."""
         pairs = self._memory.pairs
         pair = tuple(self._proposal[name] for name in ("s", "y", "rho"))
@@ -208,5 +207,5 @@ def make_optimiser(
     return Adam(graphs, preset, height, width, in_tiles=stage.tile_pixels is not None)
 
 
-def _zeros(device: Device, *shape: int) -> Value:
+def _zeros(device: Device, *shape: int) -> OrtValue:
     return device.upload(np.zeros(shape, np.float32))

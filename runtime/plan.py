@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .bundle.manifest import Manifest, OptimiserName, Preset
+from .bundle.manifest import Manifest, OptimizerName
+from .bundle.manifest import Preset as Entry
 from .errors import SettingError
 from .machine.memory import allowance, show
 from .machine.scratch import check_room
@@ -37,12 +38,48 @@ GOOD_TILE, LEAST_TILE = 400_000, 60_000
 
 
 @dataclass(frozen=True)
+class Preset:
+    """A manifest's preset, typed."""
+
+    objective: str
+    pooling: str
+    weights: dict[str, float]
+    """By head or by term; they scale the terms' own."""
+    optimizer: OptimizerName
+    rate: float
+    pyramid: tuple[float, ...]
+    colour: float
+    size: int
+    coarsest: int
+    iterations: tuple[int, ...]
+    """Of the coarsest scale, the next finer one and so on; the last number goes for the rest.
+    A scale that is alone has no finer one to do the rest: it takes the second number."""
+
+    @staticmethod
+    def of(entry: Entry) -> Preset:
+        """From the settings of a preset."""
+        settings = entry.settings
+        return Preset(
+            objective=settings["objective"],
+            pooling=settings["pooling"],
+            weights={key: settings[f"{key}_weight"] for key in ("content", "style", "tv")},
+            optimizer=settings["optimizer"],
+            rate=settings["learning_rate"],
+            pyramid=tuple(settings["preconditioner_pyramid"]),
+            colour=settings["preconditioner_channels"],
+            size=settings["size"],
+            coarsest=settings["min_size"],
+            iterations=tuple(settings["schedule"]),
+        )
+
+
+@dataclass(frozen=True)
 class Stage:
     """One scale of a run."""
 
     size: Size
     iterations: int
-    optimizer: OptimiserName
+    optimizer: OptimizerName
     history: int
     """Pairs that L-BFGS remembers, at most."""
     tile_pixels: int | None
@@ -101,7 +138,7 @@ def make_stages(
 
 def _fit(manifest: Manifest, preset: Preset, size: Size, iterations: int, budget: int) -> Stage:
     """The first way that fits; the least that was found is said where none does."""
-    stages = list(_ways(manifest, preset, size, iterations, budget))
+    stages = [way for way in _ways(manifest, preset, size, iterations, budget) if way]
     for stage in stages:
         if stage.memory <= budget:
             return stage
@@ -115,24 +152,24 @@ def _fit(manifest: Manifest, preset: Preset, size: Size, iterations: int, budget
 
 def _ways(
     manifest: Manifest, preset: Preset, size: Size, iterations: int, budget: int
-) -> Iterator[Stage]:
+) -> Iterator[Stage | None]:
     """Ways to do a scale, the fastest first."""
-    most = manifest.optimisers.history_size
+    most, objective = manifest.optimizers.history_size, manifest.objectives[preset.objective]
     histories = sorted({most, min(most, 5), min(most, 3)}, reverse=True)
-    optimisers: list[tuple[OptimiserName, int]] = [("adam", 0)]
+    optimisers: list[tuple[OptimizerName, int]] = [("adam", 0)]
     if preset.optimizer == "lbfgs":
         optimisers = [("lbfgs", history) for history in histories] + optimisers
-    graphs = manifest.poolings[preset.pooling]
+    graphs = objective.poolings[preset.pooling]
     whole = ARENA * _live(manifest, graphs.step)
     tile = TILE_ARENA * max(_live(manifest, name) for name in (graphs.pullback, graphs.statistics))
-    padded = padded_size(*size, manifest.alignment)
+    padded = padded_size(*size, manifest.encoder.alignment[1])
     pixels = math.prod(padded)
     blank = Stage(size, iterations, "adam", 0, None, 0, 0, pixels)
 
-    def way(optimizer: OptimiserName, history: int, tile_pixels: int | None) -> Stage:
+    def way(optimizer: OptimizerName, history: int, tile_pixels: int | None) -> Stage | None:
         images = 2 * history + LBFGS_IMAGES if optimizer == "lbfgs" else ADAM_IMAGES
         state = pixels * images * IMAGE
-        movable = 4 * pixels * _content(manifest)  # in tiles this is in files
+        movable = 4 * pixels * _content(manifest, preset)  # in tiles this is in files
         if optimizer == "adam":
             movable += pixels * ADAM_MOMENTS * IMAGE
         known = replace(blank, optimizer=optimizer, history=history)
@@ -141,8 +178,11 @@ def _ways(
             return replace(known, memory=max(OPENING, needed))
         state += TILE_GRAPHS
         room = max(tile_pixels, min(pixels // 2, round((budget - state) / tile)))
-        shape = tile_shape(*padded, room, manifest.margin, manifest.alignment)
-        tiles = cut(*padded, shape, manifest.margin, manifest.alignment)
+        alignment = manifest.encoder.alignment
+        shape = tile_shape(*padded, room, objective.margin, alignment)
+        if shape is None:
+            return None
+        tiles = cut(*padded, shape, objective.margin, alignment)
         return replace(
             known,
             tile_pixels=room,
@@ -155,16 +195,21 @@ def _ways(
         way(*optimiser, None) for optimiser in optimisers if optimiser[0] == preset.optimizer
     )
     for least in (GOOD_TILE, LEAST_TILE):
-        if least < pixels // 2:
+        if least < pixels // 2 and manifest.encoder.tiled:
             yield from (way(*optimiser, least) for optimiser in optimisers)
 
 
 def _live(manifest: Manifest, graph: str) -> float:
     """Bytes that live at once in a graph, for a pixel."""
-    return 4 * manifest.signatures[graph].live
+    return 4 * manifest.signatures[graph].floats_per_pixel
 
 
-def _content(manifest: Manifest) -> float:
+def _content(manifest: Manifest, preset: Preset) -> float:
     """Floats of the content targets, for a pixel."""
-    layers = {t.name: manifest.layers.get(t.layer) for t in manifest.terms if t.target == "content"}
-    return sum(layer.channels / layer.stride**2 for layer in layers.values() if layer)
+    layers = [
+        manifest.layer(term.layer)
+        for term in manifest.objectives[preset.objective].terms
+        for value in term.inputs
+        if value.source == "content"
+    ]
+    return sum(layer.channels / math.prod(layer.stride) for layer in layers)

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 
 from .estimate import AROUND, expected_memory, expected_seconds
-from .graphs.session import Graphs, Value
-from .objective.objective import Point
+from .graphs.session import Graphs, OrtValue
+from .objective import Point
 from .pictures.image import Picture, from_tensor, resample, resize, write_image
 from .plan import Plan
 from .scale import Scale
@@ -80,7 +80,7 @@ class Result:
 class _Best:
     """The image of the least loss at a scale; its gradient is not kept."""
 
-    image: Value
+    image: OrtValue
     loss: float
     terms: dict[str, float]
     size: tuple[int, int]
@@ -210,7 +210,7 @@ class Run:
 
     def _named(self, point: Point) -> dict[str, float]:
         """The terms whose weight is not 0, by name."""
-        terms = self._graphs.bundle.manifest.terms
+        terms = self._graphs.bundle.manifest.objectives[self.plan.preset.objective].terms
         found = zip(terms, self.plan.weights, point.terms, strict=True)
         return {term.name: float(value) for term, weight, value in found if weight}
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .errors import DivergenceError
 from .graphs.session import Graphs
-from .objective.objective import Objective, Point, Slot, Targets, make_objective
+from .objective import Objective, Point, Slot, make_objective
 from .optimizers import make_optimiser
 from .pictures.image import Picture, from_tensor, padded_size, resize, to_tensor
 from .plan import Plan, Stage
@@ -28,10 +28,10 @@ class Scale:
 
     def __init__(self, graphs: Graphs, plan: Plan, stage: Stage) -> None:
         self._graphs, self._plan, self._stage, self._size = graphs, plan, stage, stage.size
-        self._multiple = multiple = graphs.bundle.manifest.alignment
+        self._multiple = multiple = graphs.bundle.manifest.encoder.alignment[1]
         padded = padded_size(*stage.size, multiple)
         self._objective = self._of_size(*padded)
-        self._objective.aim(self._targets(), plan.weights)
+        self._objective.set_targets(self._targets(), plan.weights)
         self._optimiser = make_optimiser(graphs, plan.preset, stage, *padded)
         self._slots = self._objective.slots(self._optimiser.points + 2)  # the best, and the next
         self._recent: list[Point] = []
@@ -86,21 +86,23 @@ class Scale:
         held = [point.slot for point in (*self._recent, self.best)]
         return next(slot for slot in self._slots if slot not in held)
 
-    def _targets(self) -> Targets:
+    def _targets(self) -> dict[str, NDArray[np.float32]]:
         """What the given pictures are to the terms."""
         plan = self._plan
-        found: Targets = {}
+        found: dict[str, NDArray[np.float32]] = {}
         if plan.content is not None:
-            found |= self._objective.contents(self._tensor(resize(plan.content, *self._size)))
+            found |= self._objective.describe(
+                self._tensor(resize(plan.content, *self._size)), "content"
+            )
         for share, style in zip(plan.shares, plan.styles, strict=True):
             tensor = self._tensor(_same_area(style, self._size))
-            for name, means in self._of_size(*tensor.shape[2:]).styles(tensor).items():
+            for name, means in self._of_size(*tensor.shape[2:]).describe(tensor, "style").items():
                 found[name] = found.get(name, np.float32(0)) + np.float32(share) * means
         return found
 
     def _of_size(self, height: int, width: int) -> Objective:
-        pooling, tile = self._plan.preset.pooling, self._stage.tile_pixels
-        return make_objective(self._graphs, pooling, (height, width), tile)
+        preset, tile = self._plan.preset, self._stage.tile_pixels
+        return make_objective(self._graphs, preset.objective, preset.pooling, (height, width), tile)
 
     def _tensor(self, picture: Picture) -> NDArray[np.float32]:
         return to_tensor(picture, self._multiple)

@@ -83,10 +83,16 @@ def check_names(manifest: Manifest, source: Path) -> None:
     for name in manifest.files:
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*\.onnx", name) and name != WEIGHTS:
             raise BundleError(f"{source}: a bundle cannot hold a file named {name!r}")
-    if not manifest.presets or not manifest.poolings or not manifest.terms:
-        raise BundleError(f"{source}: it has no preset, pooling or term: export the bundle again")
-    graphs = [manifest.loss, manifest.optimisers.adam, manifest.optimisers.lbfgs]
-    graphs += [file for pooling in manifest.poolings.values() for file in vars(pooling).values()]
+    objectives = manifest.objectives.values()
+    if (
+        not manifest.presets
+        or not objectives
+        or not all(o.poolings and o.terms for o in objectives)
+    ):
+        raise BundleError(
+            f"{source}: it has no preset, objective, pooling or term: export the bundle again"
+        )
+    graphs = manifest.graph_names()
     needed = {*graphs, *manifest.winograd.values(), WEIGHTS}
     for name in sorted(needed - set(manifest.files) | set(graphs) - set(manifest.signatures)):
         raise BundleError(f"{source}: it does not describe {name}: export the bundle again")
@@ -96,19 +102,11 @@ def check_names(manifest: Manifest, source: Path) -> None:
 
 
 def check_values(manifest: Manifest, source: Path) -> None:
-    """What the types allow and the runtime cannot work with. Presets are there to be edited."""
-    levels = manifest.signatures[manifest.optimisers.lbfgs].inputs.get("preconditioner")
-    for name, preset in manifest.presets.items():
-        if levels != (len(preset.pyramid),):
-            raise BundleError(f"{source}: preset {name}: the graph takes a pyramid of {levels}")
-        counts = (len(preset.iterations), *preset.iterations, preset.size, preset.coarsest)
-        if min(counts) < 1:
-            raise BundleError(f"{source}: preset {name}: iterations and sizes must be 1 or more")
-        if min(preset.rate, preset.colour, *preset.pyramid, *preset.weights.values()) < 0:
-            raise BundleError(f"{source}: preset {name}: rate and weights must be 0 or more")
-    if min(manifest.alignment, manifest.optimisers.history_size) < 1:
+    """What the types allow and the runtime cannot work with. Settings check the presets."""
+    if min(*manifest.encoder.alignment, manifest.optimizers.history_size) < 1:
         raise BundleError(f"{source}: alignment and history_size must be 1 or more")
-    shapes = [term.shape or () for term in manifest.terms]
+    terms = [term for objective in manifest.objectives.values() for term in objective.terms]
+    shapes = [value.shape for term in terms for value in term.inputs]
     for signature in manifest.signatures.values():
         shapes += [*signature.inputs.values(), *signature.outputs.values()]
     for side in {side for shape in shapes for side in shape}:

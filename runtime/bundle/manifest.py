@@ -13,15 +13,25 @@ from typing import Any, Literal
 
 from impasto.runtime.errors import BundleError
 
-SCHEMA = 4
+SCHEMA = 5
 FILE_NAME = "manifest.json"
 WEIGHTS = "weights.bin"
 """The one file of external data that the graphs share."""
+IMAGE = "image"
+"""The layer that is the image itself."""
 MAX_FLOAT = 1e30
 
-OptimiserName = Literal["lbfgs", "adam"]
+OptimizerName = Literal["lbfgs", "adam"]
+Pair = tuple[int, int]
+"""Along rows and columns: down and across."""
 Shape = tuple[int | str, ...]
 """Of a graph's input or output: numbers, or ``height``, ``width``, ``height/8`` ..."""
+Source = Literal["content", "style", "style_map", "region", "given"]
+"""Where an input of a term comes from: the content's features at its layer, the means of the head's
+statistics of the style, the style's features at the layer (of a style fitted to the canvas), a mask
+(1, 1, h, w) in [0, 1] at the layer, any map that the caller brings."""
+MAPS: tuple[Source, ...] = ("content", "style_map", "region", "given")
+"""Sources of maps: a tile takes its window of them."""
 
 
 def fix(shape: Shape, height: int, width: int) -> tuple[int, ...]:
@@ -38,48 +48,57 @@ def fix_side(side: int | str, height: int, width: int) -> int:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Canvas:
+    """Images are (1, channels, height, width), their values ``low`` to ``high``."""
+
+    channels: int
+    low: float
+    high: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Layer:
     """``channels`` of its feature map; ``stride``: pixels from one position to the next."""
 
     channels: int
-    stride: int
+    stride: Pair
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Encoder:
+    """The network whose feature maps are compared."""
+
+    name: str
+    alignment: Pair
+    """Images' sides are padded to multiples of this."""
+    tiled: bool
+    """False: it looks at the whole image at once, and cannot be evaluated in tiles."""
+    layers: dict[str, Layer]
+    """Those that terms read; the image is not among them."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Input:
+    """What a term is compared with, or weighed by: an input of the graphs."""
+
+    name: str
+    """As the graphs name it: ``content.conv4_2.target``."""
+    source: Source
+    shape: Shape
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Term:
-    """One term of the loss: a head at a layer, its target's source and shape, default weight."""
+    """One term of the loss: a head at a layer, its inputs, its default weight."""
 
     name: str
     head: str
     layer: str
-    target: Literal["content", "style"] | None
-    shape: Shape | None
+    inputs: tuple[Input, ...]
     sums: tuple[int, ...]
-    """Shape of its statistics, which follow one another in the vector ``sums``."""
+    """Shape of its statistics, which follow one another in the vector ``sums``. A style's means are
+    these over the number of the layer's positions."""
     weight: float
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Preset:
-    """Settings under a name. Weights are by head or by term, and scale the terms' own."""
-
-    about: str
-    pooling: str
-    weights: dict[str, float]
-    optimizer: OptimiserName
-    rate: float
-    """Adam's step, in units of the picture's range [0, 1]."""
-    pyramid: tuple[float, ...]
-    """L-BFGS' preconditioner: weight of each level, finest first; zeros are none."""
-    colour: float
-    """L-BFGS' preconditioner: weight of colours beside brightness; 1 is none."""
-    size: int
-    """Long side of the result, in pixels, unless the user gives one."""
-    coarsest: int
-    """Scales are size, size / 2, ... down to the last one whose long side is at least this."""
-    iterations: tuple[int, ...]
-    """Of the coarsest scale, the next finer one and so on; the last number goes for the rest.
-    A scale that is alone has no finer one to do the rest: it takes the second number."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,8 +112,29 @@ class Graphs:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Optimisers:
-    """The optimisers' graphs, by file name."""
+class Objective:
+    """A set of terms, with graphs of its own."""
+
+    terms: tuple[Term, ...]
+    margin: Pair
+    """How far, in pixels, a tile reaches beyond the positions that are its own."""
+    poolings: dict[str, Graphs]
+    """The first is the default."""
+    loss: str
+    """The graph from the statistics of a whole picture to the loss."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preset:
+    """Settings under a name: a value for every one, in JSON's types."""
+
+    about: str
+    settings: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Optimizers:
+    """The optimizers' graphs, by file name."""
 
     adam: str
     lbfgs: str
@@ -107,7 +147,7 @@ class Signature:
 
     inputs: dict[str, Shape]
     outputs: dict[str, Shape]
-    live: float
+    floats_per_pixel: float
     """Floats that live at once between them, at most, for every pixel."""
 
 
@@ -133,26 +173,33 @@ class Manifest:
     """All that the runtime knows of a bundle before it opens a graph."""
 
     schema: int
-    network: str
-    value_range: tuple[float, float]
-    alignment: int
-    """Pictures' sides are padded to multiples of this."""
-    margin: int
-    """How far, in pixels, a tile reaches beyond the positions that are its own."""
-    layers: dict[str, Layer]
-    terms: tuple[Term, ...]
+    canvas: Canvas
+    encoder: Encoder
+    objectives: dict[str, Objective]
+    """The first is the default."""
     presets: dict[str, Preset]
     """The first is the default."""
-    poolings: dict[str, Graphs]
-    """The first is the default."""
-    loss: str
-    """The graph from the statistics of a whole picture to the loss."""
-    optimisers: Optimisers
+    optimizers: Optimizers
     signatures: dict[str, Signature]
     winograd: dict[str, str]
     """For CPUs, by a graph's file name: the same with Winograd's convolutions."""
     files: dict[str, File]
     provenance: Provenance
+
+    def layer(self, name: str) -> Layer:
+        """A layer of the encoder, or the image."""
+        if name == IMAGE:
+            return Layer(channels=self.canvas.channels, stride=(1, 1))
+        return self.encoder.layers[name]
+
+    def graph_names(self) -> list[str]:
+        """File names of all graphs but the Winograd ones."""
+        names = [self.optimizers.adam, self.optimizers.lbfgs]
+        for objective in self.objectives.values():
+            names.append(objective.loss)
+            for graphs in objective.poolings.values():
+                names += dataclasses.astuple(graphs)
+        return names
 
     def to_json(self) -> str:
         """The text of ``manifest.json``."""
@@ -176,6 +223,11 @@ class Manifest:
         return manifest
 
 
+Number = int | float
+Setting = str | bool | int | float | None | list[Number] | dict[str, Number]
+"""What a preset can hold."""
+
+
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -186,10 +238,14 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _read(kind: Any, value: Any, where: str) -> Any:
     """A JSON value as the type that an annotation names."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return _read(Setting, value, where)
     if dataclasses.is_dataclass(kind):
         return _read_dataclass(kind, value, where)
     if origin is dict and isinstance(value, dict):
         return {key: _read(arguments[1], item, f"{where}: {key}") for key, item in value.items()}
+    if origin is list and isinstance(value, list):
+        return [_read(arguments[0], item, where) for item in value]
     if origin is tuple and isinstance(value, list):
         kinds = [arguments[0]] * len(value) if arguments[-1] is ... else arguments
         if len(kinds) == len(value):

@@ -24,7 +24,7 @@ from impasto.runtime.errors import BundleError, DeviceError, SettingError
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-Value = Any
+OrtValue = Any
 """An onnxruntime.OrtValue: float32, on the device."""
 
 WINOGRAD_PIXELS = 10_000
@@ -93,12 +93,12 @@ class Device:
         }
         return [("CUDAExecutionProvider", options), "CPUExecutionProvider"]
 
-    def empty(self, *shape: int) -> Value:
+    def empty(self, *shape: int) -> OrtValue:
         """Memory of its own on the device, not written yet."""
         new = onnxruntime().OrtValue.ortvalue_from_shape_and_type
         return new(list(shape), np.float32, self.kind, self.index)
 
-    def upload(self, array: NDArray[np.float32]) -> Value:
+    def upload(self, array: NDArray[np.float32]) -> OrtValue:
         """The array on the device; on the CPU the value is a view of it."""
         contiguous = np.ascontiguousarray(array, np.float32)
         return onnxruntime().OrtValue.ortvalue_from_numpy(contiguous, self.kind, self.index)
@@ -139,7 +139,7 @@ def cuda_problem(device: Device, bundle: Bundle) -> str | None:
             )
         return "this build of ONNX Runtime has no CUDA: pip install 'impasto[gpu]'"
     module.preload_dlls()
-    name = bundle.manifest.optimisers.adam
+    name = bundle.manifest.optimizers.adam
     try:
         graph = Graph(bundle, name, 16, 16, device)
         shapes = bundle.manifest.signatures[name].inputs
@@ -182,12 +182,12 @@ class Graph:
 
     def run(
         self,
-        inputs: Mapping[str, Value],
+        inputs: Mapping[str, OrtValue],
         to_host: Iterable[str] = (),
-        into: Mapping[str, Value] | None = None,
+        into: Mapping[str, OrtValue] | None = None,
         release: bool = False,
         slot: int = 0,
-    ) -> dict[str, Value]:
+    ) -> dict[str, OrtValue]:
         """Outputs by name: on the device, but those in ``to_host`` on the host.
 
         Args:

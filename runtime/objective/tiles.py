@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.errors import SettingError
+from impasto.runtime.bundle.manifest import Pair
 
 Span = tuple[slice, slice]
 """Of one axis: a window, and its own positions."""
@@ -26,15 +26,15 @@ class Tile:
     window: tuple[slice, slice]
     own: tuple[slice, slice]
 
-    def crop(self, tensor: NDArray[Any], stride: int = 1) -> NDArray[np.float32]:
+    def crop(self, tensor: NDArray[Any], stride: Pair = (1, 1)) -> NDArray[np.float32]:
         """The window's part of a (1, C, H / stride, W / stride) tensor."""
-        rows, columns = (_strided(axis, stride) for axis in self.window)
+        rows, columns = map(_strided, self.window, stride)
         return np.ascontiguousarray(tensor[:, :, rows, columns], np.float32)
 
-    def paste_own(self, part: NDArray[Any], whole: NDArray[Any], stride: int = 1) -> None:
+    def paste_own(self, part: NDArray[Any], whole: NDArray[Any], stride: Pair = (1, 1)) -> None:
         """Copy the tile's own positions of a window's tensor to their place in the whole."""
-        places = [_strided(axis, stride) for axis in self.own]
-        starts = [axis.start // stride for axis in self.window]
+        places = [*map(_strided, self.own, stride)]
+        starts = [axis.start for axis in map(_strided, self.window, stride)]
         rows, columns = (
             slice(place.start - start, place.stop - start)
             for place, start in zip(places, starts, strict=True)
@@ -53,33 +53,26 @@ class Tile:
         return whole[None, None]
 
 
-def cut(height: int, width: int, shape: tuple[int, int], margin: int, alignment: int) -> list[Tile]:
+def cut(height: int, width: int, shape: Pair, margin: Pair, alignment: Pair) -> list[Tile]:
     """Tiles of a shape that ``tile_shape`` found for (height, width)."""
-    rows = _spans(height, shape[0], margin, alignment)
-    columns = _spans(width, shape[1], margin, alignment)
+    rows, columns = map(_spans, (height, width), shape, margin, alignment)
     return [Tile((a[0], b[0]), (a[1], b[1])) for a in rows for b in columns]
 
 
-def tile_shape(
-    height: int, width: int, pixels: int, margin: int, alignment: int
-) -> tuple[int, int]:
+def tile_shape(height: int, width: int, pixels: int, margin: Pair, alignment: Pair) -> Pair | None:
     """(height, width) of the windows of at most ``pixels`` that compute least in all.
 
-    Sides and margin are multiples of ``alignment``.
-
-    Raises:
-        SettingError: windows so small would be all margin.
+    Sides and margin are multiples of ``alignment``. None: windows so small would be all margin.
     """
-    best: tuple[float, tuple[int, int]] = (math.inf, (0, 0))
-    for rows in range(1, _most(height, margin, alignment) + 1):
-        for columns in range(1, _most(width, margin, alignment) + 1):
-            shape = _side(height, rows, margin, alignment), _side(width, columns, margin, alignment)
-            if math.prod(shape) <= pixels:
-                best = min(best, (rows * columns * math.prod(shape), shape))
+    best: tuple[float, Pair] = (math.inf, (0, 0))
+    for rows in range(1, _most(height, margin[0], alignment[0]) + 1):
+        for columns in range(1, _most(width, margin[1], alignment[1]) + 1):
+            counts = rows, columns
+            tall, wide = map(_side, (height, width), counts, margin, alignment)
+            if tall * wide <= pixels:
+                best = min(best, (rows * columns * tall * wide, (tall, wide)))
                 break  # more columns cost more
-    if best[0] == math.inf:
-        raise SettingError(f"a tile of {pixels} pixels is too small for a margin of {margin}")
-    return best[1]
+    return None if best[0] == math.inf else best[1]
 
 
 def _most(length: int, margin: int, alignment: int) -> int:

@@ -24,14 +24,17 @@ def step_and_lbfgs(pooling: str, height: int, width: int, device: str) -> tuple[
     """The step graph and the L-BFGS graph on noise, as the runtime runs them."""
     bundle = Bundle("vgg19")
     graphs = Graphs(bundle, choose_device(device, bundle), None)
-    step, lbfgs = bundle.manifest.poolings[pooling].step, bundle.manifest.optimisers.lbfgs
+    step, lbfgs = (
+        bundle.manifest.objectives["gatys"].poolings[pooling].step,
+        bundle.manifest.optimizers.lbfgs,
+    )
     return _graph(graphs, step, height, width), _graph(graphs, lbfgs, height, width)
 
 
 def operators(pooling: str, height: int, width: int, runs: int = 5) -> collections.Counter[str]:
     """Microseconds that ONNX Runtime spends in each operator of a step on the CPU."""
     bundle, size = Bundle("vgg19"), (height, width)
-    name = bundle.manifest.poolings[pooling].step
+    name = bundle.manifest.objectives["gatys"].poolings[pooling].step
     with tempfile.TemporaryDirectory() as folder:
         options = session_options(bundle, name, size, None)
         options.enable_profiling = True

@@ -69,7 +69,7 @@ def impasto(
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Callable[..., Path]:
-    """``bundle(coarsest=32)``: the packaged one with other numbers in its presets, as a folder."""
+    """``bundle(min_size=32)``: the packaged one with other numbers in its presets, as a folder."""
 
     def copy(**changes: object) -> Path:
         folder = tmp_path / "bundle"
@@ -79,7 +79,7 @@ def bundle(tmp_path: Path) -> Callable[..., Path]:
                 (folder / file.name).symlink_to(file)
         manifest = json.loads((MODELS / "vgg19" / "manifest.json").read_text())
         for preset in manifest["presets"].values():
-            preset.update(changes)
+            preset["settings"].update(changes)
         (folder / "manifest.json").write_text(json.dumps(manifest))
         return folder
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from impasto.cli.exporting import load_head, make_recipe
+from impasto.cli.exporting import load_encoder, load_head, make_recipe
 from impasto.runtime import SettingError
 
 Program = Callable[..., Any]
@@ -20,7 +20,7 @@ from impasto.export import Head, masked
 
 class Cliff(Head):
     "Falls towards dark pictures, and breaks off where their mean is 0.45."
-    name, target, layers, weight = "cliff", None, ("image",), 1.0
+    name, layers, weight = "cliff", ("image",), 1.0
 
     def statistics(self, features, mask):
         return masked(features, mask).sum((2, 3))
@@ -54,13 +54,18 @@ def test_a_head_of_ones_own_from_export_to_picture(
     assert first.startswith("model: written")
     rows = {(graph, output): float(error) for graph, output, error in map(str.split, lines)}
     assert {name for name, _ in rows} == {
-        "adam.onnx", "lbfgs.onnx", "loss.onnx",
-        "describe-avg.onnx", "step-avg.onnx", "statistics-avg.onnx", "pullback-avg.onnx",
+        "adam.onnx", "lbfgs.onnx", "loss-gatys.onnx",
+        "describe-gatys-avg.onnx", "step-gatys-avg.onnx", "statistics-gatys-avg.onnx",
+        "pullback-gatys-avg.onnx",
     }  # fmt: skip
-    assert 0 < rows["step-avg.onnx", "gradient"] <= max(rows.values()) < 1e-4
+    assert 0 < rows["step-gatys-avg.onnx", "gradient"] <= max(rows.values()) < 1e-4
     found = json.loads(impasto("inspect", "model", "--json").stdout)
-    assert [term["name"] for term in found["terms"]] == ["content.conv1_1", "tv", "cliff"]
-    assert found["optimisers"]["history_size"] == 3
+    assert [term["name"] for term in found["objectives"]["gatys"]["terms"]] == [
+        "content.conv1_1",
+        "tv",
+        "cliff",
+    ]
+    assert found["optimizers"]["history_size"] == 3
 
     command = ("reconstruct", photo, "--layer", "conv1_1", "-o", "out.png", "--model", "model")
     tiny = ("--size", 48, "--iterations", 3, "--json")
@@ -100,7 +105,8 @@ def test_ctrl_c_leaves_no_half_bundle(start: Program, tmp_path: Path) -> None:
     ("arguments", "code", "part"),
     [
         (("-o", "taken"), 1, "taken: exists already"),
-        (("-o", "model", "--network", "vgg16"), 2, "no network 'vgg16'"),
+        (("-o", "model", "--encoder", "nothing"), 2, "write MODULE:CLASS"),
+        (("-o", "model", "--objective", "x"), 2, "write NAME=LAYER"),
         (("-o", "model", "--history", "few"), 2, "'few' is not a whole number"),
         ((), 2, "--output"),
     ],
@@ -146,7 +152,7 @@ def test_bad_recipes(options: dict[str, Any], part: str) -> None:
         ("my_heads", "write MODULE:CLASS"),
         ("gone_heads:Mine", "gone_heads cannot be imported.*ModuleNotFoundError"),
         ("broken_heads:Mine", "broken_heads cannot be imported.*SyntaxError"),
-        ("my_heads:Gone", "my_heads must have a class Gone"),
+        ("my_heads:Gone", "my_heads must have a class Gone derived from impasto.export.Head"),
         ("my_heads:number", "must have a class number derived from impasto.export.Head"),
         ("my_heads:Nameless", "Nameless must say its `name`"),
     ],
@@ -154,3 +160,21 @@ def test_bad_recipes(options: dict[str, Any], part: str) -> None:
 def test_bad_heads(spec: str, part: str) -> None:
     with pytest.raises(SettingError, match=part):
         load_head(spec)
+
+
+def test_an_encoder_is_loaded_as_a_head_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And its layers and poolings are those that a recipe may name."""
+    own = Path(__file__).parents[1] / "export" / "own.py"
+    (tmp_path / "my_encoders.py").write_bytes(own.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    encoder = load_encoder("my_encoders:Plain")
+    layers = {"content_layers": ["second"], "style_layers": ["first"]}
+    more = make_recipe({**layers, "objectives": ["deep=:first,second"]}, encoder)
+    assert list(more.places(encoder)) == ["gatys", "deep"]
+    assert list(more.objectives["deep"].style) == ["first", "second"]
+    with pytest.raises(SettingError, match=r"no layer 'conv4_2' in plain"):
+        make_recipe({}, encoder)
+    with pytest.raises(SettingError, match=r"no pooling 'avg': there are own"):
+        make_recipe({**layers, "poolings": ["avg"]}, encoder)
+    with pytest.raises(SettingError, match=r"Regional derived from impasto.export.Encoder"):
+        load_encoder("my_encoders:Regional")

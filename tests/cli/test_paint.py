@@ -91,7 +91,7 @@ def test_settings_are_those_of_the_api() -> None:
 def test_json_events(
     impasto: Program, photo: Path, painting: Path, bundle: Callable[..., Path]
 ) -> None:
-    model = bundle(coarsest=32)
+    model = bundle(min_size=32)
     command = ("stylize", photo, "--style", painting, "-o", "out.png", "--size", 64)
     done = impasto(*command, "--iterations", 2, "--model", model, "--json")
     assert (done.returncode, done.stderr) == (0, "")

@@ -52,15 +52,17 @@ def test_inspect_as_text(impasto: Program) -> None:
     assert done.stdout.startswith(f"{bundle.path}: vgg19, complete and unaltered\n")
     manifest = bundle.manifest
     for word in (
-        *manifest.poolings,
-        *(term.name for term in manifest.terms),
-        *(term.layer for term in manifest.terms if term.target),
+        *manifest.objectives["gatys"].poolings,
+        *(term.name for term in manifest.objectives["gatys"].terms),
         *manifest.presets,
         *manifest.files,
         *(file.sha256 for file in manifest.files.values()),
         *(str(file.size) for file in manifest.files.values()),
         *(name for graph in manifest.signatures.values() for name in graph.inputs | graph.outputs),
-        *(f"iterations {' '.join(map(str, p.iterations))}" for p in manifest.presets.values()),
+        *(
+            f"schedule {' '.join(map(str, p.settings['schedule']))}"
+            for p in manifest.presets.values()
+        ),
         f"step-avg.onnx: {bundle.operators('step-avg.onnx').total()} operators",
         "CC BY 4.0",
     ):

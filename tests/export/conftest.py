@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 
-from impasto.export import Figure, Head, Recipe, export_bundle, load_weights, masked
-from impasto.export.convolutions import Weights
+from impasto.export import VGG19, Encoder, Figure, Head, Recipe, export_bundle, load_weights, masked
 
 
 class ChannelMeans(Head):
     """The example of export/heads.py."""
 
-    name, target = "means", "style"
+    name, inputs = "means", {"target": "style"}
 
     def statistics(self, features: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         return masked(features, mask).sum((2, 3))
@@ -27,11 +27,11 @@ class ChannelMeans(Head):
 class Soft(Head):
     """Smooth functions of the features and of the content's, and of the pictures themselves."""
 
-    name, target, weight = "soft", "content", 0.5
+    name, inputs, weight = "soft", {"target": "content"}, 0.5
     layers = ("image", "conv1_1", "conv1_2")
 
     def statistics(
-        self, features: torch.Tensor, target: torch.Tensor, mask: torch.Tensor | None
+        self, features: torch.Tensor, mask: torch.Tensor | None, target: torch.Tensor
     ) -> torch.Tensor:
         products = torch.tanh(features / 100) * torch.exp(-target / 100)
         return masked(products, mask).sum((0, 2, 3))
@@ -43,7 +43,7 @@ class Soft(Head):
 class Blue(Head):
     """Of the picture itself, with nothing to compare with; no number where it is very blue."""
 
-    name, target, layers = "blue", None, ("image",)
+    name, layers = "blue", ("image",)
 
     def statistics(self, features: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         return masked(features[:, 2:].log1p(), mask).sum((1, 2, 3))
@@ -52,9 +52,21 @@ class Blue(Head):
         return (0.5 - means.mean()).sqrt()
 
 
+@pytest.fixture(scope="session")
+def own() -> Any:
+    """The module own.py beside this one."""
+    path = Path(__file__).with_name("own.py")
+    spec = importlib.util.spec_from_file_location("own", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 class Exported(NamedTuple):
     folder: Path
-    weights: Weights
+    encoder: Encoder
     recipe: Recipe
     report: list[Figure]
 
@@ -62,7 +74,8 @@ class Exported(NamedTuple):
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """Content at conv1_1, style at conv1_2 and conv2_1, the heads above."""
-    folder, weights = tmp_path_factory.mktemp("exported") / "bundle", load_weights("shipped")
+    folder = tmp_path_factory.mktemp("exported") / "bundle"
+    encoder = VGG19(load_weights("shipped"))
     recipe = Recipe(
         content_layers=["conv1_1"],
         style_layers=["conv2_1", "conv1_2"],
@@ -73,5 +86,5 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     folder.mkdir()
     (folder / "manifest.json").write_text("an older bundle")
     (folder / "older.onnx").touch()
-    report = export_bundle(folder, weights, recipe, overwrite=True)
-    return Exported(folder, weights, recipe, report)
+    report = export_bundle(folder, encoder, recipe, overwrite=True)
+    return Exported(folder, encoder, recipe, report)

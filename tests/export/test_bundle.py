@@ -16,7 +16,9 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from impasto.export import Head, Recipe, export_bundle, load_weights, masked
+from impasto.export import VGG19, Head, Recipe, export_bundle, load_weights, masked
+from impasto.export.bundle import Plan
+from impasto.export.tensors import Layout
 from impasto.export.verify import verify
 from impasto.runtime import Engine
 from impasto.runtime.bundle.bundle import Bundle
@@ -25,9 +27,11 @@ from impasto.runtime.errors import ImpastoError, SettingError
 SHIPPED = Path(str(resources.files("impasto.models") / "vgg19"))
 ARTIFACTS = """
 import sys
-from impasto.export import Recipe, bundle, export_bundle, load_weights
+from impasto.export import VGG19, Layers, Recipe, bundle, export_bundle, load_weights
 bundle.verify.verify = lambda *_: []  # other tests compare what ships with PyTorch
-export_bundle(sys.argv[1], load_weights("shipped"), Recipe(poolings=("avg", "max")))
+conv4 = Layers(["conv4_2"], ["conv1_1", "conv2_1", "conv3_1", "conv4_1"])
+recipe = Recipe(poolings=("avg", "max"), objectives={"gatys-conv4": conv4})
+export_bundle(sys.argv[1], VGG19(load_weights("shipped")), recipe)
 """
 
 
@@ -48,28 +52,31 @@ def test_an_export_is_a_bundle_and_replaces_an_older_one(exported: Any) -> None:
     bundle = Bundle(exported.folder)
     assert set(bundle.files) == {
         "adam.onnx",
-        "describe-max.onnx",
+        "describe-gatys-max.onnx",
         "lbfgs.onnx",
-        "loss.onnx",
-        "pullback-max.onnx",
-        "statistics-max.onnx",
-        "step-max.onnx",
+        "loss-gatys.onnx",
+        "pullback-gatys-max.onnx",
+        "statistics-gatys-max.onnx",
+        "step-gatys-max.onnx",
         "weights.bin",
     }
     assert {path.name for path in exported.folder.parent.iterdir()} == {"bundle"}
-    assert bundle.manifest.optimisers.history_size == 3
+    assert bundle.manifest.optimizers.history_size == 3
     assert Engine.load(exported.folder, device="cpu").manifest == bundle.manifest
 
 
 def test_the_report_has_every_graph_and_term_at_two_sizes(exported: Any) -> None:
     figures = {(figure.graph, figure.output) for figure in exported.report}
-    assert len(exported.report) == 2 * len(figures)
+    tiles = [figure for figure in exported.report if figure.output.startswith("tiles/")]
+    assert len(exported.report) - len(tiles) == 2 * (len(figures) - len(tiles))
+    terms = [term.name for term in Plan(exported.encoder, exported.recipe).objectives["gatys"]]
+    assert [figure.output for figure in tiles] == [f"tiles/{name}" for name in terms]
     assert {graph for graph, _ in figures} == set(os.listdir(exported.folder)) - {
         "weights.bin",
         "manifest.json",
     }
-    names = {f"terms/{term.name}" for term in exported.recipe.terms()} | {"loss", "gradient"}
-    assert {name for graph, name in figures if graph == "step-max.onnx"} == names
+    names = {f"terms/{name}" for name in terms} | {"loss", "gradient"}
+    assert {name for graph, name in figures if graph == "step-gatys-max.onnx"} == names
     assert max(figure.error for figure in exported.report) <= 1e-4
 
 
@@ -82,16 +89,14 @@ def copy(exported: Any, tmp_path: Path) -> Path:
 
 
 def check(folder: Path, exported: Any) -> None:
-    verify(folder, exported.weights, exported.recipe.poolings, exported.recipe.terms())
+    verify(folder, exported.encoder, Plan(exported.encoder, exported.recipe).objectives)
 
 
 @pytest.mark.parametrize("layer", ["conv1_1", "conv2_1"])
 def test_a_changed_weight_is_found(copy: Path, exported: Any, layer: str) -> None:
     content = bytearray((copy / "weights.bin").read_bytes())
-    tensors = exported.weights.tensors()
-    names = list(tensors)
-    before = names[: names.index(f"{layer}.table")]
-    table = np.frombuffer(content, np.float32, 256, sum(tensors[name].nbytes for name in before))
+    offset = Layout(exported.encoder.stored()).offsets[f"{layer}.weight.table"]
+    table = np.frombuffer(content, np.float32, 256, offset)
     table[abs(table).argmax()] *= 1.01  # one of a codebook's 256 values
     (copy / "weights.bin").write_bytes(content)
     with pytest.raises(ImpastoError, match=r"differs from PyTorch's .* the bundle was not written"):
@@ -101,8 +106,13 @@ def test_a_changed_weight_is_found(copy: Path, exported: Any, layer: str) -> Non
 @pytest.mark.parametrize(
     "name",
     [
-        *("step-max.onnx", "describe-max.onnx", "statistics-max.onnx", "pullback-max.onnx"),
-        *("loss.onnx", "adam.onnx", "lbfgs.onnx"),
+        *(
+            "step-gatys-max.onnx",
+            "describe-gatys-max.onnx",
+            "statistics-gatys-max.onnx",
+            "pullback-gatys-max.onnx",
+        ),
+        *("loss-gatys.onnx", "adam.onnx", "lbfgs.onnx"),
     ],
 )
 def test_a_changed_graph_is_found(copy: Path, exported: Any, name: str) -> None:
@@ -126,7 +136,7 @@ def test_a_changed_graph_is_found(copy: Path, exported: Any, name: str) -> None:
 class Picture(Head):
     """What the heads below have in common: they read the picture."""
 
-    target, layers = None, ("image",)
+    layers = ("image",)
 
     def loss(self, means: torch.Tensor) -> torch.Tensor:
         return means.mean()
@@ -164,7 +174,7 @@ class Unlike(Picture):
     [
         (Untraceable, "a head cannot be exported: "),
         (Strided, "a head uses a convolution with a stride"),
-        (Unlike, "step-avg.onnx: .* differs from PyTorch's"),
+        (Unlike, "step-gatys-avg.onnx: .* differs from PyTorch's"),
     ],
 )
 def test_a_failed_export_leaves_the_older_bundle_alone(
@@ -203,7 +213,7 @@ def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("recipe", "reason"),
     [
-        (Recipe(content_layers=["conv6_1"]), "no layer 'conv6_1' in VGG19: it has conv1_1 to"),
+        (Recipe(content_layers=["conv6_1"]), "no layer 'conv6_1' in vgg19: it has conv1_1 to"),
         (Recipe(style_layers=["relu1_1"]), "no layer 'relu1_1'"),
         (Recipe(heads=[Unlike(), Unlike()]), "a head has a name that is taken"),
         (Recipe(heads=[type("Clash", (Unlike,), {"name": "gradient"})()]), "name that is taken"),
@@ -212,13 +222,13 @@ def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
 )
 def test_recipes_that_make_no_sense(tmp_path: Path, recipe: Recipe, reason: str) -> None:
     with pytest.raises(SettingError, match=reason):
-        export_bundle(tmp_path / "new", load_weights("shipped"), recipe)
+        export_bundle(tmp_path / "new", VGG19(load_weights("shipped")), recipe)
     assert os.listdir(tmp_path) == []
 
 
 def export(folder: Path, heads: list[Head] | None = None, overwrite: bool = False) -> None:
     recipe = Recipe(["conv1_1"], [], heads or [], history_size=2)
-    export_bundle(folder, load_weights("shipped"), recipe, overwrite)
+    export_bundle(folder, VGG19(load_weights("shipped")), recipe, overwrite)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

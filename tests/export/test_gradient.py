@@ -64,8 +64,8 @@ def ours(tensor: Callable[..., Tensor]) -> Iterator[Callable[..., Ours]]:
         bundle = twins if convolutions == "winograd" else plain
         graphs = Graphs(bundle, Device("cpu"), None)
         upload = graphs.device.upload
-        manifest = graphs.bundle.manifest
-        files = manifest.poolings[pooling]
+        objective = graphs.bundle.manifest.objectives["gatys"]
+        files = objective.poolings[pooling]
         describe, step = graphs.get(files.describe, *size), graphs.get(files.step, *size)
         targets: dict[str, Any] = {}
         for kind in ("content", "style"):
@@ -73,11 +73,11 @@ def ours(tensor: Callable[..., Tensor]) -> Iterator[Callable[..., Ours]]:
             targets |= {name: found[name] for name in found if name.startswith(kind)}
 
         def evaluate(image: Tensor, weights: Mapping[str, float]) -> tuple[Terms, Tensor]:
-            ordered = np.array([weights[term.name] for term in manifest.terms], np.float32)
+            ordered = np.array([weights[term.name] for term in objective.terms], np.float32)
             out = step.run({"image": upload(image), "weights": upload(ordered), **targets})
             terms = out["terms"].numpy()
             np.testing.assert_allclose(out["loss"].numpy(), ordered @ terms, rtol=1e-5)
-            names = [term.name for term in manifest.terms]
+            names = [term.name for term in objective.terms]
             return dict(zip(names, terms.tolist(), strict=True)), out["gradient"].numpy()
 
         return evaluate

@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from impasto.export import Content, Head, Style, TotalVariation
-from impasto.export.heads import positions
+from impasto.export.terms import Term
 from impasto.runtime import DivergenceError, Engine
 from impasto.runtime.bundle.bundle import Bundle
-from impasto.runtime.bundle.manifest import Manifest
+from impasto.runtime.bundle.manifest import Layer, Manifest
 from impasto.runtime.graphs.session import Device, Graphs
-from impasto.runtime.objective.objective import make_objective
+from impasto.runtime.objective import make_objective
 
 Array = NDArray[np.float64]
 
@@ -27,7 +27,13 @@ def maps(seed: int, height: int = 3, width: int = 5, channels: int = 4) -> torch
 
 
 def whole_term(head: Head, features: torch.Tensor, target: torch.Tensor | None) -> torch.Tensor:
-    return head.term(head.sums(features, target) / positions(features), target)
+    """``target``: a map, or a style's means."""
+    term = Term(head, "image", Layer(channels=features.shape[1], stride=(1, 1)))
+    ((name, source),) = head.inputs.items() or [("", None)]
+    maps, styles = {}, {}
+    if target is not None:
+        (styles if source == "style" else maps)[name] = target
+    return term.loss(term.sums(features, maps) / features[0, 0].numel(), styles)
 
 
 # Formulas of Gatys et al. 2016, in their letters: N channels, M positions, F and P (N, M)
@@ -54,7 +60,8 @@ def test_style_is_equation_4_times_4_over_n_squared() -> None:
     loss = sum((g[i, j] - a[i, j]) ** 2 for i, j in product(range(n), range(n)))
     expected = loss / (4 * n**2 * m**2) * 4 / n**2
     head = Style()
-    assert whole_term(head, features, head.describe(painting)).item() == pytest.approx(expected)
+    means = head.statistics(painting, None) / m
+    assert whole_term(head, features, means).item() == pytest.approx(expected)
 
 
 def test_total_variation_is_in_units_of_8_bits() -> None:
@@ -79,9 +86,11 @@ def test_statistics_of_two_tiles_add_up(head: Head, channels: int, axis: int) ->
     mask = torch.zeros(1, 1, 8, 10, dtype=torch.float64)
     mask.narrow(axis, 0, 3).fill_(1)
     reach = 4  # the first tile sees a neighbour beyond its own positions
-    first = head.sums(*(x.narrow(axis, 0, reach) for x in (whole, target, mask)))
-    rest = (x.narrow(axis, 1, x.shape[axis] - 1) for x in (whole, target, 1 - mask))
-    torch.testing.assert_close(first + head.sums(*rest), head.sums(whole, target))
+    given = [target] if head.inputs.get("target") == "content" else []
+    first = head.statistics(*(x.narrow(axis, 0, reach) for x in (whole, mask, *given)))
+    rest = (x.narrow(axis, 1, x.shape[axis] - 1) for x in (whole, 1 - mask, *given))
+    total = head.statistics(whole, None, *given)
+    torch.testing.assert_close(first + head.statistics(*rest), total)
 
 
 # A user's own heads, in the bundle of conftest.py
@@ -89,7 +98,9 @@ def test_statistics_of_two_tiles_add_up(head: Head, channels: int, axis: int) ->
 
 def test_the_manifest_describes_every_head(exported: Any) -> None:
     manifest = Manifest.from_json((exported.folder / "manifest.json").read_bytes(), "")
-    assert [(term.name, term.target, term.weight) for term in manifest.terms] == [
+    terms = manifest.objectives["gatys"].terms
+    found = [(t.name, t.inputs[0].source if t.inputs else None, t.weight) for t in terms]
+    assert found == [
         ("content.conv1_1", "content", 1.0),
         ("style.conv1_2", "style", 1.0),
         ("style.conv2_1", "style", 1.0),
@@ -101,10 +112,10 @@ def test_the_manifest_describes_every_head(exported: Any) -> None:
         ("soft.conv1_2", "content", 0.5),
         ("blue", None, 1.0),
     ]
-    shapes = {term.name: term.shape for term in manifest.terms}
-    assert shapes["means.conv2_1"] == (1, 128)
-    assert shapes["soft.conv1_2"] == (1, 64, "height", "width")
-    assert shapes["blue"] is None
+    shapes = {value.name: value.shape for term in terms for value in term.inputs}
+    assert shapes["means.conv2_1.target"] == (1, 128)
+    assert shapes["soft.conv1_2.target"] == (1, 64, "height", "width")
+    assert shapes["content.conv1_1.target"] == (1, 64, "height", "width")
 
 
 def own_terms(features: Any, content: Any, style: Any) -> dict[str, torch.Tensor]:
@@ -134,11 +145,13 @@ def test_the_gradient_of_ones_own_heads_is_torchs(
     terms = own_terms(features, targets, plain.features(s))
 
     graphs = Graphs(Bundle(exported.folder), Device("cpu"), None)
-    objective = make_objective(graphs, "max", size, pixels)
-    found = objective.contents(content) | objective.styles(style)
+    objective = make_objective(graphs, "gatys", "max", size, pixels)
+    found = objective.describe(content, "content") | objective.describe(style, "style")
     for name, term in terms.items():
-        weights = [float(entry.name == name) for entry in graphs.bundle.manifest.terms]
-        objective.aim(found, weights)
+        weights = [
+            float(entry.name == name) for entry in graphs.bundle.manifest.objectives["gatys"].terms
+        ]
+        objective.set_targets(found, weights)
         (slot,) = objective.slots(1)
         slot.image.update_inplace(image)
         point = objective.evaluate(slot)

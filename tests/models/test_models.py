@@ -12,14 +12,17 @@ MODELS = Path(str(resources.files("impasto.models")))
 README = Path(__file__).parents[2] / "models" / "README.md"
 
 
-def test_the_bundle_that_ships_is_whole_and_has_both_poolings() -> None:
+def test_the_bundle_that_ships_is_whole_and_has_both_poolings_of_two_objectives() -> None:
     manifest = Bundle("vgg19").manifest
-    assert list(manifest.poolings) == ["avg", "max"]
-    assert [term.name for term in manifest.terms] == [
-        "content.conv4_2",
-        *(f"style.conv{block}_1" for block in range(1, 6)),
-        "tv",
-    ]
+    assert list(manifest.objectives) == ["gatys", "gatys-conv4"]
+    for objective, deepest in zip(manifest.objectives.values(), (5, 4), strict=True):
+        assert list(objective.poolings) == ["avg", "max"]
+        assert [term.name for term in objective.terms] == [
+            "content.conv4_2",
+            *(f"style.conv{block}_1" for block in range(1, deepest + 1)),
+            "tv",
+        ]
+    assert {preset.settings["objective"] for preset in manifest.presets.values()} == {"gatys"}
 
 
 def test_its_folder_holds_what_the_manifest_says_and_nothing_else() -> None:

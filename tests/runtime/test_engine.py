@@ -55,7 +55,7 @@ def with_preset(folder: Path, **changes: object) -> Engine:
     """An engine of the shipped bundle with a first preset of one's own."""
     shutil.copytree(SHIPPED, folder)
     raw = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    raw["presets"]["gatys2016"] |= changes
+    raw["presets"]["gatys2016"]["settings"] |= changes
     (folder / "manifest.json").write_text(json.dumps(raw), encoding="utf-8")
     return Engine.load(folder, device="cpu")
 
@@ -74,8 +74,9 @@ def test_the_losses_are_those_of_pytorch(
     plain = reference.Reference(pooling, tensor(cat), tensor(cup))
     assert result.terms == pytest.approx(plain.terms(tensor(result.image)), rel=1e-3)
     assert result.initial_terms == pytest.approx(plain.terms(tensor(cat)), rel=1e-3, abs=1e-3)
-    weights = engine.manifest.presets["gatys2016"].weights | {"tv": 0.5}
-    heads = {term.name: term.head for term in engine.manifest.terms}
+    settings = engine.manifest.presets["gatys2016"].settings
+    weights = {key: settings[f"{key}_weight"] for key in ("content", "style")} | {"tv": 0.5}
+    heads = {term.name: term.head for term in engine.manifest.objectives["gatys"].terms}
     weighted = {name: weights[heads[name]] * value for name, value in result.terms.items()}
     assert result.loss == pytest.approx(sum(weighted.values()), rel=1e-4)
     before = sum(weights[heads[name]] * value for name, value in result.initial_terms.items())
@@ -83,7 +84,7 @@ def test_the_losses_are_those_of_pytorch(
 
 
 def test_steps_count_up(tmp_path: Path, photo: Callable[..., Picture]) -> None:
-    engine = with_preset(tmp_path / "bundle", coarsest=20, iterations=[2, 3])
+    engine = with_preset(tmp_path / "bundle", min_size=20, schedule=[2, 3])
     run = engine.start(photo("chelsea", 60, 90), photo("coffee", 50, 40), size=90)
     sizes = [stage.size for stage in run.plan.stages]
     assert sizes == [(16, 22), (30, 45), (60, 90)]
@@ -284,7 +285,7 @@ def test_a_deadline_gives_what_there_is(engine: Engine, cat: Picture, cup: Pictu
 def test_leaving_the_loop_stops_the_work_and_the_result_is_in_full_size(
     tmp_path: Path, cat: Picture, cup: Picture
 ) -> None:
-    engine = with_preset(tmp_path / "bundle", coarsest=20, iterations=[2, 3])
+    engine = with_preset(tmp_path / "bundle", min_size=20, schedule=[2, 3])
     run = engine.start(cat, cup, size=48)
     for step in run:
         assert (step.scale, step.iteration) == (1, 1)
@@ -309,7 +310,7 @@ def test_a_step_that_goes_too_far_is_shortened(
     tmp_path: Path, cat: Picture, reference: Any
 ) -> None:
     """Adam's first step moves every pixel by the rate, against its gradient's sign."""
-    engine = with_preset(tmp_path / "bundle", optimizer="adam", rate=0.9)
+    engine = with_preset(tmp_path / "bundle", optimizer="adam", learning_rate=0.9)
     noise = np.random.default_rng(5).uniform(-0.02, 0.02, cat.shape)
     init = (cat + noise).clip(0, 1).astype(np.float32)
     step = next(iter(engine.start(cat, init=init, size=48)))
@@ -326,7 +327,7 @@ def test_a_step_that_goes_too_far_is_shortened(
 def test_a_loss_that_explodes_whatever_the_step_keeps_the_last_good_picture(
     tmp_path: Path, cat: Picture, cup: Picture
 ) -> None:
-    engine = with_preset(tmp_path / "bundle", optimizer="adam", rate=1e9)
+    engine = with_preset(tmp_path / "bundle", optimizer="adam", learning_rate=1e9)
     weights = {"content": 1.0, "style": 1e-5}
     with pytest.raises(DivergenceError, match="no shorter step helped") as caught:
         engine.stylize(cat, cup, size=48, weights=weights)
@@ -404,7 +405,7 @@ def test_what_load_takes() -> None:
     engine = Engine.load("vgg19", device="cpu", threads=1)
     assert engine.device == "cpu"
     assert engine.model == str(SHIPPED)
-    assert engine.manifest.network == "vgg19"
+    assert engine.manifest.encoder.name == "vgg19"
 
 
 def test_a_gpu_that_is_not_there_is_an_error_and_auto_takes_the_cpu() -> None:

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from skimage import data
 
-from impasto.export import Recipe, export_bundle, load_weights
+from impasto.export import VGG19, Recipe, export_bundle, load_weights
 from impasto.runtime import Engine, Result
 
 LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1")
@@ -29,12 +29,17 @@ def engine() -> Engine:
 @pytest.fixture(scope="module")
 def seeing(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     folder = tmp_path_factory.mktemp("bundle") / "layers"
-    export_bundle(folder, load_weights("shipped"), Recipe(content_layers=LAYERS, style_layers=()))
+    recipe = Recipe(content_layers=LAYERS, style_layers=())
+    export_bundle(folder, VGG19(load_weights("shipped")), recipe)
     return Engine.load(folder, device="cpu")
 
 
 def style_loss(engine: Engine, terms: dict[str, float]) -> float:
-    return sum(terms[term.name] for term in engine.manifest.terms if term.head == "style")
+    return sum(
+        terms[term.name]
+        for term in engine.manifest.objectives["gatys"].terms
+        if term.head == "style"
+    )
 
 
 def test_deeper_layers_give_the_photograph_back_ever_more_loosely(
@@ -57,7 +62,7 @@ def test_deeper_layers_give_the_photograph_back_ever_more_loosely(
 def test_texture_brings_the_style_loss_down_a_thousandfold(engine: Engine) -> None:
     result = engine.stylize(style=np.asarray(data.gravel()), size=128, iterations=100)
     assert style_loss(engine, result.terms) < style_loss(engine, result.initial_terms) / 1000
-    for term in engine.manifest.terms:
+    for term in engine.manifest.objectives["gatys"].terms:
         if term.head == "style":
             assert result.terms[term.name] < result.initial_terms[term.name]
 

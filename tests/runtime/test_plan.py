@@ -11,11 +11,11 @@ from itertools import pairwise, product
 import pytest
 
 from impasto.runtime.bundle.bundle import Bundle
-from impasto.runtime.bundle.manifest import Manifest, Preset
+from impasto.runtime.bundle.manifest import Manifest
 from impasto.runtime.errors import SettingError
 from impasto.runtime.machine import memory
 from impasto.runtime.objective.tiles import tile_shape
-from impasto.runtime.plan import Stage, make_stages
+from impasto.runtime.plan import Preset, Stage, make_stages
 
 MB, GB = 10**6, 10**9
 SQUARE = (3000, 3000)
@@ -28,7 +28,8 @@ def manifest() -> Manifest:
 
 @pytest.fixture(scope="module")
 def preset(manifest: Manifest) -> Preset:
-    return dataclasses.replace(manifest.presets["gatys2016"], coarsest=400, iterations=(40, 80, 20))
+    gatys = Preset.of(manifest.presets["gatys2016"])
+    return dataclasses.replace(gatys, coarsest=400, iterations=(40, 80, 20))
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,7 @@ def test_every_stage_keeps_to_the_budget(
 ) -> None:
     chosen = dataclasses.replace(preset, pooling=pooling, optimizer=optimizer)  # type: ignore[arg-type]
     planned = tiled = 0
+    margin = manifest.objectives["gatys"].margin
     for source, size, budget in product(
         [SQUARE, (1000, 3000)], [500, 1000, 2345, 5000], [300 * MB, GB, 3 * GB, 10 * GB]
     ):
@@ -77,7 +79,8 @@ def test_every_stage_keeps_to_the_budget(
             height, width = (-(-side // 16) * 16 for side in stage.size)
             assert stage.memory > 12 * height * width * 8  # Adam's images alone
             if stage.tile_pixels is not None:
-                shape = tile_shape(height, width, stage.tile_pixels, manifest.margin, 16)
+                shape = tile_shape(height, width, stage.tile_pixels, margin, (16, 16))
+                assert shape
                 assert stage.work >= height * width > math.prod(shape)
             else:
                 assert stage.work == height * width
@@ -102,6 +105,19 @@ def test_less_memory_means_a_shorter_history_then_tiles_then_adam(
     assert all(way in remaining for way in distinct), distinct
     assert {way[:2] for way in distinct} == {(False, "lbfgs"), (True, "lbfgs"), (True, "adam")}
     assert {way[2] for way in distinct} == {10, 5, 3, 0}
+
+
+@pytest.mark.parametrize("size", [432, 800, 864, 1600])
+def test_where_a_small_tile_has_no_room_other_ways_are_taken(
+    manifest: Manifest, preset: Preset, size: int
+) -> None:
+    """As with conv5_4: a window with its margins has more pixels than the least that is tried."""
+    gatys = dataclasses.replace(manifest.objectives["gatys"], margin=(128, 128))
+    deep = dataclasses.replace(manifest, objectives={"gatys": gatys})
+    (*_, whole) = make_stages(deep, preset, (size, size), size, 100 * GB)
+    assert whole.tile_pixels is None
+    (*_, tiled) = make_stages(deep, preset, (size, size), size, round(0.98 * whole.memory))
+    assert (tiled.history, tiled.tile_pixels) != (whole.history, None)
 
 
 def test_the_less_memory_the_more_work(manifest: Manifest, preset: Preset) -> None:

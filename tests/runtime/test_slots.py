@@ -9,7 +9,7 @@ import pytest
 
 from impasto.runtime import Engine
 from impasto.runtime.graphs.session import Device, Graphs
-from impasto.runtime.objective.objective import Whole
+from impasto.runtime.objective.whole import Whole
 from impasto.runtime.pictures.image import Picture
 from impasto.runtime.scale import Scale
 
@@ -33,7 +33,7 @@ def test_with_few_slots_the_path_is_that_of_one_for_every_image(
         plan = engine.start(*pictures, size=64, iterations=12, optimizer=optimizer).plan
         scale = Scale(graphs, plan, plan.stages[0])
         if slots:
-            scale._slots = Whole(graphs, "avg", SIZE).slots(slots)
+            scale._slots = Whole(graphs, "gatys", "avg", SIZE).slots(slots)
         path = [(point.loss, point.image.numpy().copy()) for point in scale.descend(pictures[0])]
         best = scale.best.image.numpy()
         np.testing.assert_array_equal(best, min(path, key=lambda step: step[0])[1])
@@ -44,8 +44,8 @@ def test_with_few_slots_the_path_is_that_of_one_for_every_image(
 
 
 def test_a_slot_keeps_its_addresses_and_its_gradient(engine: Engine, photo: Any) -> None:
-    objective = Whole(engine._graphs, "avg", SIZE)
-    objective.aim({}, [1.0] * len(engine.manifest.terms))
+    objective = Whole(engine._graphs, "gatys", "avg", SIZE)
+    objective.set_targets({}, [1.0] * len(engine.manifest.objectives["gatys"].terms))
     slots = objective.slots(2)
     before = [(slot.image.data_ptr(), slot.gradient.data_ptr()) for slot in slots]
     for slot, name in zip(slots, ("chelsea", "coffee"), strict=True):

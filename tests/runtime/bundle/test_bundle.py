@@ -56,8 +56,8 @@ def test_a_copy_is_good(folder: Path) -> None:
     bundle = Bundle(folder)
     assert bundle.path == folder
     assert set(bundle.files) == {path.name for path in folder.iterdir()} - {"manifest.json"}
-    proto = onnx.ModelProto.FromString(bundle.files["step-avg.onnx"])
-    assert bundle.operators("step-avg.onnx").total() == len(proto.graph.node)
+    proto = onnx.ModelProto.FromString(bundle.files["step-gatys-avg.onnx"])
+    assert bundle.operators("step-gatys-avg.onnx").total() == len(proto.graph.node)
 
 
 def test_where_a_bundle_is_looked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,13 +73,15 @@ def test_no_bundle_there(tmp_path: Path, name: str) -> None:
     assert "no bundle here" in refusal(tmp_path / "empty" / name)
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "weights.bin", "step-avg.onnx", "adam.onnx"])
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "weights.bin", "step-gatys-avg.onnx", "adam.onnx"]
+)
 def test_a_missing_file(folder: Path, name: str) -> None:
     (folder / name).unlink()
     assert name in refusal(folder)
 
 
-@pytest.mark.parametrize("name", ["weights.bin", "step-max.onnx", "lbfgs.onnx"])
+@pytest.mark.parametrize("name", ["weights.bin", "step-gatys-max.onnx", "lbfgs.onnx"])
 def test_a_changed_byte(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -87,7 +89,7 @@ def test_a_changed_byte(folder: Path, name: str) -> None:
     assert f"{name}: its SHA-256 is not the manifest's" in refusal(folder)
 
 
-@pytest.mark.parametrize("name", ["weights.bin", "step-avg.onnx"])
+@pytest.mark.parametrize("name", ["weights.bin", "step-gatys-avg.onnx"])
 def test_a_file_of_another_size(folder: Path, name: str) -> None:
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[:-1])
@@ -144,14 +146,14 @@ def constant(location: str) -> onnx.NodeProto:
     ],
 )
 def test_graphs_that_a_bundle_cannot_have(folder: Path, content: bytes, reason: str) -> None:
-    replace(folder, "step-max.onnx", content)
+    replace(folder, "step-gatys-max.onnx", content)
     message = refusal(folder)
-    assert message.startswith(f"{folder / 'step-max.onnx'}: ")
+    assert message.startswith(f"{folder / 'step-gatys-max.onnx'}: ")
     assert reason in message
 
 
 def test_a_plain_graph_with_data_in_the_weights_file_is_fine(folder: Path) -> None:
-    replace(folder, "step-max.onnx", graph(constant("weights.bin"), opset=17))
+    replace(folder, "step-gatys-max.onnx", graph(constant("weights.bin"), opset=17))
     Bundle(folder)
 
 
@@ -176,8 +178,8 @@ def test_names_that_a_bundle_cannot_hold(folder: Path, name: str) -> None:
         lambda raw: raw["files"].pop("weights.bin"),
         lambda raw: raw["files"].pop("adam.onnx"),
         lambda raw: raw["signatures"].pop("lbfgs.onnx"),
-        lambda raw: raw["poolings"]["avg"].update(step="other.onnx"),
-        lambda raw: raw["poolings"]["max"].update(describe="/etc/passwd"),
+        lambda raw: raw["objectives"]["gatys"]["poolings"]["avg"].update(step="other.onnx"),
+        lambda raw: raw["objectives"]["gatys"]["poolings"]["max"].update(describe="/etc/passwd"),
     ],
 )
 def test_graphs_that_are_not_described(folder: Path, change: Callable[[Any], object]) -> None:
@@ -186,23 +188,23 @@ def test_graphs_that_are_not_described(folder: Path, change: Callable[[Any], obj
 
 
 def test_a_graph_with_winograds_convolutions_must_be_there(folder: Path) -> None:
-    edit(folder, lambda raw: raw["winograd"].update({"step-avg.onnx": "other.onnx"}))
+    edit(folder, lambda raw: raw["winograd"].update({"step-gatys-avg.onnx": "other.onnx"}))
     assert "does not describe other.onnx" in refusal(folder)
 
 
 def test_it_must_stand_for_a_graph_of_the_bundle(folder: Path) -> None:
-    edit(folder, lambda raw: raw["winograd"].update({"other.onnx": "step-avg-winograd.onnx"}))
+    edit(folder, lambda raw: raw["winograd"].update({"other.onnx": "step-gatys-avg-winograd.onnx"}))
     assert "other.onnx, which another stands for, is no graph of it" in refusal(folder)
 
 
 @pytest.mark.parametrize(
     ("name", "size", "device", "expected"),
     [
-        ("step-avg.onnx", (192, 256), "cpu", "step-avg-winograd.onnx"),
-        ("pullback-max.onnx", (192, 256), "cpu", "pullback-max-winograd.onnx"),
-        ("step-avg.onnx", (48, 64), "cpu", "step-avg.onnx"),
-        ("describe-avg.onnx", (192, 256), "cpu", "describe-avg.onnx"),
-        ("step-avg.onnx", (192, 256), "cuda", "step-avg.onnx"),
+        ("step-gatys-avg.onnx", (192, 256), "cpu", "step-gatys-avg-winograd.onnx"),
+        ("pullback-gatys-max.onnx", (192, 256), "cpu", "pullback-gatys-max-winograd.onnx"),
+        ("step-gatys-avg.onnx", (48, 64), "cpu", "step-gatys-avg.onnx"),
+        ("describe-gatys-avg.onnx", (192, 256), "cpu", "describe-gatys-avg.onnx"),
+        ("step-gatys-avg.onnx", (192, 256), "cuda", "step-gatys-avg.onnx"),
     ],
 )
 def test_which_graph_is_opened(
@@ -211,10 +213,10 @@ def test_which_graph_is_opened(
     assert file_of(Bundle("vgg19"), name, size, Device(device)) == expected
 
 
-@pytest.mark.parametrize("part", ["presets", "poolings", "terms"])
+@pytest.mark.parametrize("part", ["presets", "objectives", "poolings", "terms"])
 def test_empty_parts(folder: Path, part: str) -> None:
-    edit(folder, lambda raw: raw[part].clear())
-    assert "it has no preset, pooling or term" in refusal(folder)
+    edit(folder, lambda raw: {**raw, **raw["objectives"]["gatys-conv4"]}[part].clear())
+    assert "it has no preset, objective, pooling or term" in refusal(folder)
 
 
 # The manifest
@@ -254,37 +256,38 @@ def test_what_is_no_manifest(folder: Path, text: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda raw: raw.pop("margin"),
+        lambda raw: raw.pop("canvas"),
         lambda raw: raw.update(more=1),
-        lambda raw: raw.update(margin="160"),
-        lambda raw: raw.update(margin=1.0),
-        lambda raw: raw.update(margin=True),
-        lambda raw: raw.update(margin=None),
-        lambda raw: raw.update(value_range=[0.0]),
-        lambda raw: raw.update(layers=[]),
-        lambda raw: raw["terms"][0].update(target="both"),
-        lambda raw: raw["terms"][0].update(shape=[1, 2.5]),
-        lambda raw: raw["terms"][0].update(shape=[1, "height/0"]),
-        lambda raw: raw["terms"][0].update(shape=[-1, "depth"]),
+        lambda raw: raw["objectives"]["gatys"].update(margin="160"),
+        lambda raw: raw["objectives"]["gatys"].update(margin=1.0),
+        lambda raw: raw["objectives"]["gatys"].update(margin=True),
+        lambda raw: raw["objectives"]["gatys"].update(margin=None),
+        lambda raw: raw["canvas"].update(low="0"),
+        lambda raw: raw["encoder"].update(layers=[]),
+        lambda raw: first(raw).update(source="both"),
+        lambda raw: first(raw).update(shape=[1, 2.5]),
+        lambda raw: first(raw).update(shape=[1, "height/0"]),
+        lambda raw: first(raw).update(shape=[-1, "depth"]),
         lambda raw: raw["signatures"]["adam.onnx"]["inputs"].update(image=[0]),
-        lambda raw: raw["presets"]["gatys2016"].update(optimizer="sgd"),
-        lambda raw: raw["presets"]["gatys2016"].update(rate=float("nan")),
-        lambda raw: raw["presets"]["gatys2016"].update(rate=float("inf")),
-        lambda raw: raw["presets"]["gatys2016"].update(rate=10**400),
-        lambda raw: raw["presets"]["gatys2016"].update(rate=-0.1),
-        lambda raw: raw["presets"]["gatys2016"].update(iterations=[]),
-        lambda raw: raw["presets"]["gatys2016"].update(iterations=[60, 0]),
-        lambda raw: raw["presets"]["gatys2016"].update(coarsest=0),
-        lambda raw: raw["presets"]["gatys2016"].update(pyramid=[1.0, 2.0]),
-        lambda raw: raw["presets"]["gatys2016"].update(colour=-0.1),
-        lambda raw: raw["presets"]["gatys2016"]["weights"].update(style=-1),
-        lambda raw: raw.update(alignment=0),
-        lambda raw: raw["optimisers"].update(history_size=0),
+        lambda raw: raw["presets"]["gatys2016"].update(more=1),
+        lambda raw: raw["presets"]["gatys2016"]["settings"].update(size=float("nan")),
+        lambda raw: raw["presets"]["gatys2016"]["settings"].update(size=float("inf")),
+        lambda raw: raw["presets"]["gatys2016"]["settings"].update(size={"a": "b"}),
+        lambda raw: raw["presets"]["gatys2016"]["settings"].update(schedule=[[1]]),
+        lambda raw: raw["encoder"].update(alignment=[0, 16]),
+        lambda raw: raw["encoder"].update(alignment=16),
+        lambda raw: raw["encoder"].update(tiled=1),
+        lambda raw: raw["optimizers"].update(history_size=0),
     ],
 )
 def test_entries_that_do_not_belong(folder: Path, change: Callable[[Any], object]) -> None:
     edit(folder, change)
     assert str(folder / "manifest.json") in refusal(folder)
+
+
+def first(raw: Any) -> Any:
+    """An input of the first term."""
+    return raw["objectives"]["gatys"]["terms"][0]["inputs"][0]
 
 
 def test_the_manifest_survives_a_round_trip() -> None:
@@ -311,7 +314,7 @@ def test_a_manifest_with_changed_bytes_gives_no_other_error() -> None:
     assert 750 < refused < 1500
 
 
-@pytest.mark.parametrize("name", ["adam.onnx", "step-max.onnx"])
+@pytest.mark.parametrize("name", ["adam.onnx", "step-gatys-max.onnx"])
 def test_a_graph_with_changed_bytes_gives_no_other_error(name: str) -> None:
     content, random, refused = (SHIPPED / name).read_bytes(), np.random.default_rng(9), 0
     for _ in range(300):

@@ -147,7 +147,7 @@ import math, sys
 import numpy as np
 from impasto.runtime import Engine
 from impasto.runtime.machine.memory import used
-from impasto.runtime.objective.objective import Tiled
+from impasto.runtime.objective.tiled import Tiled
 from impasto.runtime.graphs.session import Graph
 
 run, left = Graph.run, []
@@ -160,15 +160,16 @@ def watched(graph, *args, **options):
 
 Graph.run = watched
 engine, size, shape = Engine.load(device="cpu"), (384, 960), (384, 576)
-objective = Tiled(engine._graphs, "avg", size, shape)
-objective.aim({}, [1.0] * len(engine.manifest.terms))
+objective = Tiled(engine._graphs, "gatys", "avg", size, shape)
+objective.set_targets({}, [1.0] * len(engine.manifest.objectives["gatys"].terms))
 objective._statistics, objective._pullback
 (slot,) = objective.slots(1)
 slot.image.update_inplace(np.random.default_rng(0).random((1, 3, *size), np.float32))
 slot.gradient.numpy()[:] = 0
 before = used()
 objective.evaluate(slot)
-print(4 * math.prod(shape) * engine.manifest.signatures["pullback-avg.onnx"].live, before, *left)
+pullback = engine.manifest.signatures["pullback-gatys-avg.onnx"]
+print(4 * math.prod(shape) * pullback.floats_per_pixel, before, *left)
 """
 
 

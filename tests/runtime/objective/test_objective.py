@@ -20,15 +20,10 @@ from numpy.typing import NDArray
 from impasto.runtime import Engine
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.graphs.session import Device, Graphs
-from impasto.runtime.objective.objective import (
-    Objective,
-    Point,
-    Targets,
-    Tiled,
-    Whole,
-    make_objective,
-)
+from impasto.runtime.objective import Objective, Point, Targets, make_objective
+from impasto.runtime.objective.tiled import Tiled
 from impasto.runtime.objective.tiles import Tile
+from impasto.runtime.objective.whole import Whole
 
 LIMIT, PYTORCHS = 1e-5, 1e-4
 ROW = ("avg", (96, 256), 18_000)  # pooling, size, pixels of a tile: six side by side
@@ -75,9 +70,11 @@ def make_case(graphs: Graphs, tensor: Make, reference: Any) -> Callable[..., Cas
         weights = balanced(graphs, pooling, tensor)
 
         def prepared(limit: int | None) -> tuple[Objective, Targets]:
-            objective, painted = (make_objective(graphs, pooling, s, limit) for s in (size, STYLE))
-            targets = objective.contents(content) | painted.styles(style)
-            objective.aim(targets, list(weights.values()))
+            objective, painted = (
+                make_objective(graphs, "gatys", pooling, s, limit) for s in (size, STYLE)
+            )
+            targets = objective.describe(content, "content") | painted.describe(style, "style")
+            objective.set_targets(targets, list(weights.values()))
             return objective, targets
 
         (whole, wholes), (tiled, tileds) = prepared(None), prepared(pixels)
@@ -92,13 +89,13 @@ def make_case(graphs: Graphs, tensor: Make, reference: Any) -> Callable[..., Cas
 def balanced(graphs: Graphs, pooling: str, tensor: Make) -> dict[str, float]:
     """Weights for which, in a small picture, every term has the same share of the gradient."""
     size = (48, 64)
-    objective = Whole(graphs, pooling, size)
+    objective = Whole(graphs, "gatys", pooling, size)
     content, style, image = (tensor(name, *size) for name in ("chelsea", "coffee", "astronaut"))
-    targets = objective.contents(content) | objective.styles(style)
-    names = [term.name for term in graphs.bundle.manifest.terms]
+    targets = objective.describe(content, "content") | objective.describe(style, "style")
+    names = [term.name for term in graphs.bundle.manifest.objectives["gatys"].terms]
     weights = {}
     for name in names:
-        objective.aim(targets, [float(name == other) for other in names])
+        objective.set_targets(targets, [float(name == other) for other in names])
         weights[name] = 1 / float(np.linalg.norm(evaluate(objective, image)[1]))
     return weights
 
@@ -147,8 +144,8 @@ def test_targets_are_those_of_the_whole_and_of_pytorch(
     which: Any, make_case: Callable[..., Case]
 ) -> None:
     case = make_case(*which)
-    expected = {f"style.{layer}": gram for layer, gram in case.plain.grams.items()}
-    expected["content.conv4_2"] = case.plain.content
+    expected = {f"style.{layer}.target": gram for layer, gram in case.plain.grams.items()}
+    expected["content.conv4_2.target"] = case.plain.content
     assert set(case.tileds) == set(expected)
     for name, target in expected.items():
         assert error(case.tileds[name], target.numpy()) <= LIMIT, name
@@ -178,8 +175,8 @@ def test_loss_terms_and_gradient_are_those_of_the_whole_and_of_pytorch(
 
 def spoilt_error(graphs: Graphs, case: Case, image: Tensor) -> float:
     """Of the gradient in tiles, where something of them is wrong but not the targets."""
-    objective = make_objective(graphs, *ROW)
-    objective.aim(case.wholes, list(case.weights.values()))
+    objective = make_objective(graphs, "gatys", *ROW)
+    objective.set_targets(case.wholes, list(case.weights.values()))
     return largest_error(objective, evaluate(objective, image)[1], evaluate(case.whole, image)[1])
 
 
@@ -188,7 +185,8 @@ def test_a_margin_that_is_too_small_is_caught(
     margin: int, make_case: Callable[..., Case], tensor: Make
 ) -> None:
     bundle = Bundle("vgg19")
-    bundle.manifest = dataclasses.replace(bundle.manifest, margin=margin)
+    gatys = dataclasses.replace(bundle.manifest.objectives["gatys"], margin=(margin, margin))
+    bundle.manifest = dataclasses.replace(bundle.manifest, objectives={"gatys": gatys})
     case = make_case(*ROW)
     spoilt = Graphs(bundle, CPU, None)
     assert spoilt_error(spoilt, case, tensor("astronaut", *case.size)) > PYTORCHS
@@ -215,13 +213,13 @@ def test_a_column_that_a_mask_leaves_out_is_caught(
 
 
 def test_a_picture_that_is_no_larger_than_a_tile_is_done_whole(graphs: Graphs) -> None:
-    assert isinstance(make_objective(graphs, "avg", (96, 256), 96 * 256), Whole)
-    assert isinstance(make_objective(graphs, "avg", (96, 256), 96 * 256 - 1), Tiled)
+    assert isinstance(make_objective(graphs, "gatys", "avg", (96, 256), 96 * 256), Whole)
+    assert isinstance(make_objective(graphs, "gatys", "avg", (96, 256), 96 * 256 - 1), Tiled)
 
 
 def test_a_loss_that_is_no_number_has_no_gradient(graphs: Graphs, tensor: Make) -> None:
-    objective = make_objective(graphs, *ROW)
-    objective.aim({}, [1e38] * len(graphs.bundle.manifest.terms))
+    objective = make_objective(graphs, "gatys", *ROW)
+    objective.set_targets({}, [1e38] * len(graphs.bundle.manifest.objectives["gatys"].terms))
     point, gradient = evaluate(objective, tensor("noise", *ROW[1]))
     assert point.loss == np.inf
     assert not gradient.any()

@@ -1,0 +1,201 @@
+"""Terms: heads at layers, and what follows from their declarations."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import get_args
+
+import torch
+
+from impasto.runtime.bundle.manifest import IMAGE, MAPS, Input, Layer, Pair, Shape, Source
+from impasto.runtime.bundle.manifest import Term as Entry
+from impasto.runtime.errors import SettingError
+
+from .encoder import Encoder, Geometry, check_layers
+from .heads import Head, masked
+
+OWN: tuple[Source, ...] = ("region", "given")
+"""Sources of maps that no picture's features are."""
+NO_DIVISOR = 1e-12
+"""What is divided by where a mask is empty."""
+PROBE = 8
+"""Positions, each way, of features that shapes are found with."""
+TAKEN = ["image", "mask", "sums", "pixels", "cotangents", "weights", "loss", "terms", "gradient"]
+"""Names of the graphs' own inputs and outputs."""
+
+Tensors = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Term:
+    """A head at a layer (or at the image itself)."""
+
+    head: Head
+    layer: str
+    at: Layer
+    height: int | None = None
+    """The canvas's, where it has one."""
+
+    @property
+    def name(self) -> str:
+        """``style.conv1_1``, or the head's name alone where it reads the image."""
+        return name_of(self.head, self.layer)
+
+    @property
+    def rows(self) -> int | None:
+        """Of its features, where the canvas has one height."""
+        return self.height and self.height // self.at.stride[0]
+
+    @property
+    def area(self) -> int:
+        """Pixels for each position of its features."""
+        return math.prod(self.at.stride)
+
+    @property
+    def reach(self) -> Pair:
+        """The head's, in positions."""
+        reach = self.head.reach
+        return (reach, reach) if isinstance(reach, int) else reach
+
+    def inputs(self, sources: Collection[Source]) -> dict[str, Input]:
+        """Those from some sources, by the head's names of them."""
+        return {
+            name: Input(name=f"{self.name}.{name}", source=source, shape=self._shape(name, source))
+            for name, source in self.head.inputs.items()
+            if source in sources
+        }
+
+    def described_with(self) -> dict[str, Input]:
+        """The maps that come with a style, where the term takes a style's means."""
+        return self.inputs(OWN) if "style" in self.head.inputs.values() else {}
+
+    def _shape(self, name: str, source: Source) -> Shape:
+        if source == "style":
+            return self.sums_shape
+        channels = 1 if source == "region" else self.head.channels.get(name, self.at.channels)
+        sides = [
+            axis if stride == 1 else f"{axis}/{stride}"
+            for axis, stride in zip(("height", "width"), self.at.stride, strict=True)
+        ]
+        rows = self.rows or sides[0]
+        return (1, channels if source in OWN else self.at.channels, rows, sides[1])
+
+    @cached_property
+    def _statistics_shape(self) -> torch.Size:
+        rows, columns = (PROBE + 2 * reach for reach in self.reach)
+        features = torch.ones(1, self.at.channels, self.rows or rows, columns)
+        maps = {
+            name: features.new_ones(1, int(value.shape[1]), *features.shape[2:])
+            for name, value in self.inputs(MAPS).items()
+        }
+        with torch.no_grad():
+            return self.head.statistics(features, None, **maps).shape
+
+    @property
+    def sums_shape(self) -> tuple[int, ...]:
+        """Of what ``sums`` gives."""
+        if self.head.count is None:
+            return tuple(self._statistics_shape)
+        return (self._statistics_shape.numel() + 1,)
+
+    def sums(
+        self, features: torch.Tensor, maps: Tensors, mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The head's statistics; and what it counts, after them, if that is a mask's sum."""
+        found: torch.Tensor = self.head.statistics(features, mask, **maps)
+        if self.head.count is None:
+            return found
+        counted = masked(maps[self.head.count], mask).sum()
+        return torch.cat([found.flatten(), counted.reshape(1)])
+
+    def loss(self, means: torch.Tensor, targets: Tensors) -> torch.Tensor:
+        """The head's, of sums over positions."""
+        if self.head.count is not None:
+            means, targets = self._counted(means), {k: self._counted(t) for k, t in targets.items()}
+        found: torch.Tensor = self.head.loss(means, **targets)
+        return found
+
+    def _counted(self, means: torch.Tensor) -> torch.Tensor:
+        divided = means[:-1] / means[-1].clamp(min=NO_DIVISOR)
+        return divided.reshape(self._statistics_shape)
+
+    def entry(self) -> Entry:
+        """What the manifest says of it."""
+        return Entry(
+            name=self.name,
+            head=self.head.name,
+            layer=self.layer,
+            inputs=tuple(self.inputs(get_args(Source)).values()),
+            sums=self.sums_shape,
+            weight=float(self.head.weight),
+        )
+
+
+def name_of(head: Head, layer: str) -> str:
+    """Of the head's term at a layer."""
+    return head.name if layer == IMAGE else f"{head.name}.{layer}"
+
+
+def places(
+    encoder: type[Encoder] | Encoder,
+    heads: Iterable[Head],
+    content: Sequence[str],
+    style: Sequence[str],
+) -> list[tuple[Head, str]]:
+    """Every head at its own layers, else at the content or style layers, in network order.
+
+    Raises:
+        SettingError: a layer is unknown, no term reads the encoder, or a head's declarations make
+            no sense.
+    """
+    order, found = (IMAGE, *encoder.layers), []
+    check_layers(encoder, [*content, *style])
+    for head in heads:
+        _check(head)
+        chosen = head.layers or (content if "content" in head.inputs.values() else style)
+        check_layers(encoder, chosen)
+        found += [(head, layer) for layer in sorted(set(chosen), key=order.index)]
+    names = [*TAKEN, *(name_of(head, layer) for head, layer in found)]
+    if len(set(names)) < len(names):
+        raise SettingError(
+            "a head has a name that is taken, by another or by the graphs: give yours another"
+        )
+    if all(layer == IMAGE for _, layer in found):
+        raise SettingError("no layer at all: name a content or a style layer")
+    return found
+
+
+def make_terms(
+    places: Iterable[tuple[Head, str]], geometry: Geometry, height: int | None
+) -> list[Term]:
+    """The terms at measured layers."""
+    return [Term(head, layer, geometry.layers[layer], height) for head, layer in places]
+
+
+def split(
+    terms: Iterable[Term], tensors: Iterable[torch.Tensor], sources: Collection[Source]
+) -> Iterator[tuple[Term, dict[str, torch.Tensor]]]:
+    """Every term with its inputs from these sources, of all terms' in order."""
+    remaining = iter(tensors)
+    for term in terms:
+        yield term, {name: next(remaining) for name in term.inputs(sources)}
+
+
+def _check(head: Head) -> None:
+    for name, source in head.inputs.items():
+        if source not in get_args(Source):
+            raise SettingError(
+                f"head {head.name!r}: no source {source!r} for its input {name!r}: there are "
+                f"{', '.join(get_args(Source))}"
+            )
+    for name in (head.name, *head.inputs):
+        if not re.fullmatch(r"[A-Za-z]\w*", name):
+            raise SettingError(f"head {head.name!r}: {name!r} is no name for it or an input of it")
+    if head.count is not None and head.inputs.get(head.count) not in OWN:
+        raise SettingError(
+            f"head {head.name!r}: it counts {head.count!r}, which is no region or given input of it"
+        )

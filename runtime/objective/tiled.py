@@ -1,0 +1,141 @@
+"""The objective of an image tile by tile, with the result that the whole has.
+
+L = phi(S), S the sum of the tiles' statistics: a first pass over the tiles gives S, the loss graph
+gives phi and its gradient, the cotangents, and a second pass adds up what the tiles pull back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.runtime.bundle.manifest import MAPS, Pair, Source, fix
+from impasto.runtime.graphs.session import Device, Graph, Graphs, OrtValue
+from impasto.runtime.machine.scratch import Scratch
+
+from .objective import Objective, Point, Slot, Targets, Tensor
+from .tiles import Tile, cut
+
+
+class Tiled(Objective):
+    """Two passes over windows of one shape. Described features are in temporary files."""
+
+    def __init__(self, graphs: Graphs, name: str, pooling: str, size: Pair, shape: Pair) -> None:
+        super().__init__(graphs, name, pooling, size)
+        alignment = self._manifest.encoder.alignment
+        self._tiles = cut(*size, shape, self._entry.margin, alignment)
+        self._window = shape
+        self._scratches: dict[str, Scratch] = {}
+        image = self._manifest.signatures[self._files.step].inputs["image"]
+        host, sums = Device("cpu"), sum(math.prod(term.sums) for term in self._entry.terms)
+        # Not in the graphs' memory: what they take could not be given back while these are there.
+        self._found = {"sums": host.empty(sums), "gradient": host.empty(*fix(image, *shape))}
+
+    @cached_property
+    def _statistics(self) -> Graph:
+        return self._graphs.get(self._files.statistics, *self._window)
+
+    @cached_property
+    def _loss(self) -> Graph:
+        return self._graphs.get(self._entry.loss, *self._window)
+
+    @cached_property
+    def _pullback(self) -> Graph:
+        return self._graphs.get(self._files.pullback, *self._window)
+
+    def describe(
+        self, image: Tensor, source: Source, maps: Targets | None = None
+    ) -> dict[str, Tensor]:
+        """See Objective."""
+        if not self._names(source):
+            return {}
+        return (
+            self._means(image, maps or {}) if source == "style" else self._features(image, source)
+        )
+
+    def _features(self, image: Tensor, source: Source) -> dict[str, Tensor]:
+        graph = self._graphs.open(self._files.describe, *self._window)
+        blank = {
+            name: self._graphs.device.upload(np.zeros(fix(shape, *self._window), np.float32))
+            for name, shape in self._manifest.signatures[self._files.describe].inputs.items()
+            if name != "image"
+        }
+        found = {name: Scratch(self._shape(name), "features") for name in self._names(source)}
+        self._scratches |= found
+        for tile in self._tiles:
+            part = {"image": self._graphs.device.upload(tile.crop(image)), **blank}
+            described = graph.run(part, to_host=found)
+            for name, scratch in found.items():
+                tile.paste_own(described[name].numpy(), scratch.array, self._strides[name])
+                scratch.leave()
+        return {name: scratch.array for name, scratch in found.items()}
+
+    def _means(self, image: Tensor, maps: Targets) -> dict[str, Tensor]:
+        """A style's: with zeros for the maps that are pictures' features, as in ``describe``."""
+        blank = self._complete({}, "content", "style_map")
+        sums = self._sums(image, self._complete(maps, "region", "given") | blank)
+        terms = self._entry.terms
+        ends = np.cumsum([math.prod(term.sums) for term in terms])
+        found: dict[str, Tensor] = {}
+        for term, part in zip(terms, np.split(sums, ends[:-1]), strict=True):
+            area = math.prod(self._manifest.layer(term.layer).stride)
+            means = part.reshape(term.sums) / (math.prod(self._size) / area)
+            found |= {v.name: means.astype(np.float32) for v in term.inputs if v.source == "style"}
+        return found
+
+    def _sums(self, image: Tensor, maps: Targets) -> NDArray[np.float64]:
+        """The statistics, added up."""
+        found = self._found["sums"].numpy()
+        total = np.zeros(found.shape)
+        for tile, last in self._passing():
+            windows = self._windows(tile, image, maps)
+            self._statistics.run(windows, into=self._found, release=last)
+            total += found
+        return total
+
+    def set_targets(self, targets: Targets, weights: Sequence[float]) -> None:
+        """See Objective."""
+        self._checked(targets)
+        upload = self._graphs.device.upload
+        self._maps = self._complete(targets, *MAPS)
+        styles = self._complete(targets, "style")
+        self._fixed = {name: upload(target) for name, target in styles.items()}
+        self._fixed["weights"] = upload(np.array(weights, np.float32))
+        self._fixed["pixels"] = upload(np.array([math.prod(self._size)], np.float32))
+
+    def evaluate(self, slot: Slot) -> Point:
+        """See Objective."""
+        image, gradient = slot.image.numpy(), slot.gradient.numpy()  # on the CPU both are views
+        sums = self._graphs.device.upload(self._sums(image, self._maps).astype(np.float32))
+        out = self._loss.run({"sums": sums, **self._fixed}, to_host=("loss", "terms"))
+        point = Point.of(slot, out)
+        gradient[:] = 0
+        if math.isfinite(point.loss):
+            self._pull_back(image, out["cotangents"], gradient)
+        if self._graphs.device.kind != "cpu":
+            slot.gradient.update_inplace(gradient)
+        return point
+
+    def _pull_back(self, image: Tensor, cotangents: OrtValue, gradient: Tensor) -> None:
+        found = self._found["gradient"].numpy()
+        for tile, last in self._passing():
+            inputs = {**self._windows(tile, image, self._maps), "cotangents": cotangents}
+            self._pullback.run(inputs, into=self._found, release=last)
+            gradient[:, :, tile.window[0], tile.window[1]] += found
+
+    def _passing(self) -> Iterator[tuple[Tile, bool]]:
+        """The tiles, and which is the last: a pass's memory is given back before the next one."""
+        return ((tile, tile is self._tiles[-1]) for tile in self._tiles)
+
+    def _windows(self, tile: Tile, image: Tensor, maps: Targets) -> dict[str, OrtValue]:
+        upload = self._graphs.device.upload
+        parts = {
+            name: upload(tile.crop(whole, self._strides[name])) for name, whole in maps.items()
+        }
+        for scratch in self._scratches.values():
+            scratch.leave()
+        return {"image": upload(tile.crop(image)), "mask": upload(tile.mask()), **parts}
