@@ -23,7 +23,7 @@ from torch.utils import _pytree as pytree
 
 from impasto.runtime.bundle.manifest import WEIGHTS, Pair, Shape, fix
 
-from . import lower
+from . import backward, lower
 from .tensors import Codebook, Layout
 
 Shapes = Mapping[str, Shape]
@@ -51,8 +51,9 @@ def trace_gradient(
     The gradient becomes the last output; of the others the last ones that ``outputs`` names stay.
     """
     table = dict(torch.export.default_decompositions())
-    for operator in lower.BACKWARD:
+    for operator in backward.BACKWARD:
         table.pop(operator, None)
+    table |= backward.DECOMPOSITIONS
     joint = _decompose_exported_program(
         _export(module, inputs, alignment, gradient=True),
         cia_to_decomp={},
@@ -60,6 +61,7 @@ def trace_gradient(
         joint_loss_index=0,
         decompose_custom_triton_ops=False,
     )
+    backward.require_forms(node.target for node in joint.graph.nodes)
     specs = joint.graph_signature.output_specs
     for spec in specs:  # the exporter to ONNX knows no other kind
         spec.kind, spec.target = OutputKind.USER_OUTPUT, None
@@ -111,7 +113,7 @@ def _to_onnx(program: ExportedProgram, outputs: Shapes) -> ir.Model:
             program,
             dynamo=True,
             opset_version=lower.OPSET,
-            custom_translation_table=lower.BACKWARD,
+            custom_translation_table=backward.BACKWARD,
             optimize=False,
             verbose=False,
         )

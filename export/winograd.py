@@ -75,7 +75,9 @@ class _Rewriter:
                     if value in self.apart:
                         node.replace_input_with(i, self._whole(value))
             self.graph.insert_before(node, self.tape.take())
-        assert not self.apart.intersection(self.graph.outputs)  # none is a feature map
+        for i, value in enumerate(self.graph.outputs):
+            self.graph.outputs[i] = self._whole(value)
+        self.graph.extend(self.tape.take())
         return bool(self.kernels)
 
     def _conv(self, node: ir.Node) -> bool:
@@ -283,14 +285,18 @@ def _splits(value: ir.Value) -> bool:
 
 def _even(side: Any) -> bool:
     """Of a side such as ``4*s89``."""
-    multiple = re.match(r"(\d+)\*", str(side))
+    multiple = re.fullmatch(r"(\d+)\*\w+", str(side))
     return multiple is not None and int(multiple[1]) % 2 == 0
 
 
 def _halves(node: ir.Node) -> bool:
     """A pooling of 2x2 windows that do not overlap."""
     given = [node.attributes.get_ints(key, ()) for key in ("kernel_shape", "strides")]
-    return given == [(2, 2), (2, 2)] and not any(node.attributes.get_ints("pads", ()))
+    return (
+        given == [(2, 2), (2, 2)]
+        and not any(node.attributes.get_ints("pads", ()))
+        and all(n == 1 for n in node.attributes.get_ints("dilations", ()))
+    )
 
 
 def _given(node: ir.Node) -> list[ir.Value]:

@@ -19,9 +19,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from impasto.export import load_weights, trace
 from impasto.export import optimizers as exported
+from impasto.export import trace
 from impasto.export.optimizers import FIRST_STEP, Preconditioner
+from impasto.export.tensors import Layout
 from impasto.runtime import optimizers as runtime_module
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import OptimiserName, fix
@@ -479,7 +480,7 @@ def _session(module: Any, inputs: dict[str, Any], outputs: tuple[str, ...], file
     shapes = {key: inputs.get(key.removeprefix("next_"), inputs["image"]) for key in outputs}
     shapes |= {key: (1,) for key in ("rho", "slope") if key in outputs}
     model = trace.trace_forward(module, inputs, shapes)
-    file.write_bytes(trace.finish(model, inputs, shapes, load_weights("shipped")))
+    file.write_bytes(trace.finish(model, inputs, shapes, Layout({})))
     return ort.InferenceSession(file, providers=["CPUExecutionProvider"])
 
 
