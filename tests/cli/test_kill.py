@@ -19,7 +19,8 @@ from impasto.runtime import read_checkpoint
 Program = Callable[..., Any]
 MOMENTS = 14
 WRITES = 6
-RUN = ("--size", 64, "--iterations", 10, "--threads", 1, "--json")
+PLAIN = Path(__file__).parents[1] / "data" / "plain"
+RUN = ("--model", PLAIN, "--size", 400, "--min-size", 200, "--iterations", 20, "--json")
 
 TILES = """
 import dataclasses, sys
@@ -27,14 +28,14 @@ import numpy as np
 from impasto.runtime import Engine, Run
 from impasto.runtime.loop import Loop
 
-folder, resuming = sys.argv[1], len(sys.argv) > 2
-engine = Engine.load(device="cpu", threads=1)
+folder, model, *resuming = sys.argv[1:]
+engine = Engine.load(model, device="cpu")
 if resuming:
     run = engine.resume(folder + "/run.checkpoint")
 else:
     pictures = np.random.default_rng(0).random((2, 208, 240, 3), np.float32)
-    begun = engine.start(*pictures, size=240, min_size=240, optimizer="adam", iterations=5)
-    scale = dataclasses.replace(begun.plan.scales[0], tile_pixels=192 * 208)
+    begun = engine.start(*pictures, size=240, min_size=240, optimizer="adam", iterations=40)
+    scale = dataclasses.replace(begun.plan.scales[0], tile_pixels=120 * 120)
     plan = dataclasses.replace(begun.plan, scales=(scale,))
     loop = Loop(engine._graphs, plan, begun._loop.pictures)
     run = Run(loop, begun._machine, engine._bundle.digest, begun._reservation)
@@ -94,7 +95,7 @@ def test_killed_at_any_moment(
         where = read_checkpoint(path).where  # so it is whole
         done = where.iterations if where else 0
         assert done >= told - 1  # one is told before it is kept
-        interrupted += 0 < done < 10
+        interrupted += 0 < done < 40
         again = impasto("resume", path, "--overwrite", "--json")
         assert again.returncode == 0, again.stderr
         assert (tmp_path / "out.png").read_bytes() == expected
@@ -109,7 +110,7 @@ def test_killed_in_tiles(tmp_path: Path) -> None:
     chance, path = random.Random(seed), tmp_path / "run.checkpoint"
 
     def begin(*more: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", TILES, str(tmp_path), *more]
+        command = [sys.executable, "-c", TILES, str(tmp_path), str(PLAIN), *more]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     began = time.monotonic()
