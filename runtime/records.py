@@ -12,6 +12,8 @@ T = TypeVar("T")
 
 MAX_FLOAT = 1e38
 """Of float32, with room: what is stored becomes a graph's input."""
+MAX_DIGITS = 20
+"""Of an integer: more digits are no number that anything here can use."""
 
 
 class RecordError(Exception):
@@ -31,7 +33,7 @@ def from_json(kind: type[T], text: str | bytes, source: str) -> T:
 def parse(text: str | bytes, source: str) -> Any:
     """The JSON value in a text; an entry that is there twice is refused."""
     try:
-        return json.loads(text, object_pairs_hook=_without_duplicates)
+        return json.loads(text, object_pairs_hook=_without_duplicates, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         raise RecordError(f"{source}: not a JSON file: {error}") from None
 
@@ -43,6 +45,8 @@ def read(kind: Any, value: Any, where: str) -> Any:
         return _read_dataclass(kind, value, where)
     if origin is dict and isinstance(value, dict):
         return {key: read(arguments[1], item, f"{where}: {key}") for key, item in value.items()}
+    if origin is list and isinstance(value, list):
+        return [read(arguments[0], item, where) for item in value]
     if origin is tuple and isinstance(value, list | tuple):
         kinds = [arguments[0]] * len(value) if arguments[-1] is ... else arguments
         if len(kinds) == len(value):
@@ -74,6 +78,12 @@ def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
         found = sorted(set(value) ^ set(hints)) if isinstance(value, dict) else [type(value)]
         raise RecordError(f"{where}: missing or unknown entries: {', '.join(map(str, found))}")
     return kind(**{name: read(hints[name], value[name], f"{where}: {name}") for name in hints})
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

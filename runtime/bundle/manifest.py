@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import types
-import typing
 from typing import Any, Literal
 
+from impasto.runtime import records
 from impasto.runtime.errors import BundleError
 
 SCHEMA = 5
@@ -19,7 +18,6 @@ WEIGHTS = "weights.bin"
 """The one file of external data that the graphs share."""
 IMAGE = "image"
 """The layer that is the image itself."""
-MAX_FLOAT, MAX_DIGITS = 1e30, 16
 
 OptimizerName = Literal["lbfgs", "adam"]
 Pair = tuple[int, int]
@@ -124,12 +122,17 @@ class Objective:
     """The graph from the statistics of a whole picture to the loss."""
 
 
+Number = int | float
+Setting = str | bool | int | float | None | list[Number] | dict[str, Number]
+"""What a preset can hold."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Preset:
     """Settings under a name: a value for every one, in JSON's types."""
 
     about: str
-    settings: dict[str, Any]
+    settings: dict[str, Setting]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -209,77 +212,17 @@ class Manifest:
     def from_json(text: str | bytes, source: str) -> Manifest:
         """The manifest in a text; ``source`` names it in a BundleError."""
         try:
-            raw = json.loads(text, object_pairs_hook=_without_duplicates, parse_int=_integer)
-        except (ValueError, RecursionError) as error:
-            raise BundleError(f"{source}: not a JSON file: {error}") from None
+            return Manifest._read(records.parse(text, source), source)
+        except records.RecordError as error:
+            raise BundleError(str(error)) from None
+
+    @staticmethod
+    def _read(raw: Any, source: str) -> Manifest:
         schema = raw.get("schema") if isinstance(raw, dict) else None
         if schema != SCHEMA:
             raise BundleError(
-                f"{source}: schema {_show(schema)}, but this version of impasto reads schema "
+                f"{source}: schema {records.show(schema)}, but this version of impasto reads schema "
                 f"{SCHEMA}: export the bundle again, or install the version that made it"
             )
-        manifest = _read(Manifest, raw, source)
-        assert isinstance(manifest, Manifest)
+        manifest: Manifest = records.read(Manifest, raw, source)
         return manifest
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > MAX_DIGITS:
-        raise ValueError(f"a number of {len(digits)} digits")
-    return int(digits)
-
-
-Number = int | float
-Setting = str | bool | int | float | None | list[Number] | dict[str, Number]
-"""What a preset can hold."""
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("an entry is there twice")
-    return found
-
-
-def _read(kind: Any, value: Any, where: str) -> Any:
-    """A JSON value as the type that an annotation names."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if kind is Any:
-        return _read(Setting, value, where)
-    if dataclasses.is_dataclass(kind):
-        return _read_dataclass(kind, value, where)
-    if origin is dict and isinstance(value, dict):
-        return {key: _read(arguments[1], item, f"{where}: {key}") for key, item in value.items()}
-    if origin is list and isinstance(value, list):
-        return [_read(arguments[0], item, where) for item in value]
-    if origin is tuple and isinstance(value, list):
-        kinds = [arguments[0]] * len(value) if arguments[-1] is ... else arguments
-        if len(kinds) == len(value):
-            return tuple(_read(k, item, where) for k, item in zip(kinds, value, strict=True))
-    if origin in (types.UnionType, typing.Union):
-        for choice in arguments:
-            try:
-                return _read(choice, value, where)
-            except BundleError:
-                continue
-    if origin is Literal and value in arguments:
-        return value
-    if kind is float and type(value) in (int, float):
-        if abs(value) <= MAX_FLOAT:  # so not NaN
-            return float(value)
-    elif isinstance(kind, type) and type(value) is kind:
-        return value
-    raise BundleError(f"{where}: {_show(value)} is not what belongs there")
-
-
-def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
-    hints = typing.get_type_hints(kind)
-    if not isinstance(value, dict) or set(value) != set(hints):
-        found = sorted(set(value) ^ set(hints)) if isinstance(value, dict) else [type(value)]
-        raise BundleError(f"{where}: missing or unknown entries: {', '.join(map(str, found))}")
-    return kind(**{name: _read(hints[name], value[name], f"{where}: {name}") for name in hints})
-
-
-def _show(value: Any) -> str:
-    """A value for a message; of a container, which may be large or deep, no more than its kind."""
-    return f"a {type(value).__name__}" if isinstance(value, dict | list) else json.dumps(value)[:60]

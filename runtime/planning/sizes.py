@@ -41,7 +41,9 @@ def scale_sizes(settings: Settings, shape: Size, least: Size) -> list[Size]:
         sides.append(sides[-1] // 2)
     found = [scaled(shape, side) for side in sides]
     if _is_thin(found[0], least):
-        needed = max(math.ceil(n * max(shape) / side) for n, side in zip(least, shape, strict=True))
+        needed = settings.size + 1
+        while _is_thin(scaled(shape, needed), least):
+            needed += 1
         raise SettingError(
             "size",
             settings.size,

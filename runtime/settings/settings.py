@@ -41,7 +41,7 @@ class Settings:
         most=MAX_SIDE,
     )
     init: Init = setting("The first image.", "content", commands=STYLIZE)
-    seed: int = setting("Seed of the noise.", 0, least=0)
+    seed: int = setting("Seed of the noise.", 0, least=0, most=2**63 - 1)
     blend: tuple[float, ...] = setting(
         "Weight of a style beside the others, one for each; none are equal ones.",
         (),

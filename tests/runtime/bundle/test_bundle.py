@@ -21,7 +21,7 @@ from impasto.runtime.bundle.checks import check_graph, check_manifest
 from impasto.runtime.bundle.manifest import SCHEMA, Manifest
 from impasto.runtime.errors import BundleError
 from impasto.runtime.graphs.device import Device
-from impasto.runtime.graphs.session import Graph, file_of
+from impasto.runtime.graphs.session import Graph
 
 SHIPPED = Path(str(resources.files("impasto.models") / "vgg19"))
 TEXT = (SHIPPED / "manifest.json").read_text(encoding="utf-8")
@@ -214,22 +214,6 @@ def rename(entries: dict[str, Any], old: str, new: str) -> None:
 def test_it_must_stand_for_a_graph_of_the_bundle(folder: Path) -> None:
     edit(folder, lambda raw: rename(raw["winograd"], "step-gatys-avg.onnx", "other.onnx"))
     assert "other.onnx, which another stands for, is no graph of it" in refusal(folder)
-
-
-@pytest.mark.parametrize(
-    ("name", "size", "device", "expected"),
-    [
-        ("step-gatys-avg.onnx", (192, 256), "cpu", "step-gatys-avg-winograd.onnx"),
-        ("pullback-gatys-max.onnx", (192, 256), "cpu", "pullback-gatys-max-winograd.onnx"),
-        ("step-gatys-avg.onnx", (48, 64), "cpu", "step-gatys-avg.onnx"),
-        ("describe-gatys-avg.onnx", (192, 256), "cpu", "describe-gatys-avg.onnx"),
-        ("step-gatys-avg.onnx", (192, 256), "cuda", "step-gatys-avg.onnx"),
-    ],
-)
-def test_which_graph_is_opened(
-    name: str, size: tuple[int, int], device: str, expected: str
-) -> None:
-    assert file_of(Bundle("vgg19"), name, size, Device(device)) == expected
 
 
 # The manifest

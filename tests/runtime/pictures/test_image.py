@@ -17,15 +17,12 @@ from impasto.runtime.errors import ImageError, SettingError
 from impasto.runtime.pictures import shapes
 from impasto.runtime.pictures.image import (
     MIN_SIDE,
-    area_size,
     from_tensor,
-    least_long_side,
     padded_size,
     picture_size,
     read_picture,
     resample,
     resize,
-    scaled_size,
     to_tensor,
 )
 
@@ -419,54 +416,6 @@ def test_resize_clips_the_overshoot() -> None:
     enlarged = resize(edge, 64, 64)
     assert enlarged.min() == 0
     assert enlarged.max() == 1
-
-
-@pytest.mark.parametrize(
-    ("size", "long_side", "expected"),
-    [
-        ((300, 400), 512, (384, 512)),
-        ((400, 300), 512, (512, 384)),
-        ((500, 500), 64, (64, 64)),
-        ((1000, 999), 100, (100, 100)),
-        ((2325, 16), 2325, (2325, 16)),
-        ((50, 2000), 620, (16, 620)),
-    ],
-)
-def test_scaled_size(size: tuple[int, int], long_side: int, expected: tuple[int, int]) -> None:
-    assert scaled_size(*size, long_side) == expected
-
-
-@pytest.mark.parametrize(
-    "size", [(50, 2000), (20, 3000), (300, 400), (16, 16), (17, 16), (999, 31)]
-)
-def test_proportions_are_kept_or_the_least_size_that_keeps_them_is_said(
-    size: tuple[int, int],
-) -> None:
-    least = least_long_side(*size)
-    assert least == next(
-        side for side in range(16, 10**5) if round(min(size) * side / max(size)) >= MIN_SIDE
-    )
-    assert min(scaled_size(*size, least)) == MIN_SIDE
-    with pytest.raises(
-        SettingError,
-        match=rf"^size must be {least} or more for {size[1]} x {size[0]} pixels, not {least - 1}: ",
-    ):
-        scaled_size(*size, least - 1)
-
-
-@pytest.mark.parametrize(
-    ("size", "pixels", "expected"),
-    [
-        ((300, 400), 192 * 256, (192, 256)),
-        ((50, 2000), 64 * 64, (16, 640)),
-        ((2000, 16), 64 * 64, (2000, 16)),
-        ((100, 100), 10**6, (1000, 1000)),
-    ],
-)
-def test_a_size_of_so_many_pixels_keeps_the_proportions(
-    size: tuple[int, int], pixels: int, expected: tuple[int, int]
-) -> None:
-    assert area_size(*size, pixels) == expected
 
 
 @pytest.mark.parametrize("channels", [1, 3, 5])
