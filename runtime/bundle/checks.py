@@ -229,8 +229,8 @@ def _presets(manifest: Manifest) -> Iterator[str]:
         if pyramid is not None and not (isinstance(pyramid, list) and (len(pyramid),) == levels):
             yield f"preset {name}: preconditioner_pyramid: the graph takes {_short(levels)} numbers"
         for key, value in settings.items():
-            numbers = list(value.values()) if isinstance(value, dict) else value
-            numbers = numbers if isinstance(numbers, list) else [numbers]
+            held = list(value.values()) if isinstance(value, dict) else value
+            numbers: list[Any] = held if isinstance(held, list) else [held]
             if len(numbers) > MOST_ENTRIES or any(
                 isinstance(number, int | float) and abs(number) > MOST_SETTING for number in numbers
             ):

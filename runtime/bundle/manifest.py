@@ -221,8 +221,8 @@ class Manifest:
         schema = raw.get("schema") if isinstance(raw, dict) else None
         if schema != SCHEMA:
             raise BundleError(
-                f"{source}: schema {records.show(schema)}, but this version of impasto reads schema "
-                f"{SCHEMA}: export the bundle again, or install the version that made it"
+                f"{source}: schema {records.show(schema)}, but this version of impasto reads "
+                f"schema {SCHEMA}: export the bundle again, or install the version that made it"
             )
         manifest: Manifest = records.read(Manifest, raw, source)
         return manifest

@@ -119,8 +119,6 @@ class Graphs:
         return known
 
     def _open(self, name: str, file: str, height: int, width: int, captured: bool = False) -> Graph:
-        if not self.bundle.packaged:
-            check_bounds(self.bundle, file, height, width)
         place = (self.bundle, name, height, width, self.device, self.threads, captured)
         return Graph(*place, file=file, prepared=self._prepare(name, file))
 

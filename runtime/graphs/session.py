@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from impasto.runtime.bundle.bounds import check_bounds
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import WEIGHTS, fix_side
 from impasto.runtime.errors import BundleError, DeviceError, ImpastoError, OutOfMemoryError
@@ -158,6 +159,8 @@ class Graph:
 
     def _open(self) -> InferenceSession:
         module = onnxruntime()
+        if not self._bundle.packaged:
+            check_bounds(self._bundle, self._file, *self._size)
         options = session_options(self._bundle, self._name, self._size, self._threads)
         if self._prepared is None:
             add_weights(options, self._bundle)

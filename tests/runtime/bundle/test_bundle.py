@@ -20,8 +20,6 @@ from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.checks import check_graph, check_manifest
 from impasto.runtime.bundle.manifest import SCHEMA, Manifest
 from impasto.runtime.errors import BundleError
-from impasto.runtime.graphs.device import Device
-from impasto.runtime.graphs.session import Graph
 
 SHIPPED = Path(str(resources.files("impasto.models") / "vgg19"))
 TEXT = (SHIPPED / "manifest.json").read_text(encoding="utf-8")
@@ -160,16 +158,6 @@ def test_a_plain_graph_with_data_in_the_weights_file_is_fine(folder: Path) -> No
     model.opset_import[0].version = 17
     replace(folder, "adam.onnx", model.SerializeToString())
     Bundle(folder)
-
-
-def test_a_packaged_bundles_graph_is_scanned_when_it_is_opened(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    replace(folder, "adam.onnx", graph(helper.make_node("Loop", [], [])))
-    monkeypatch.setattr("impasto.runtime.bundle.bundle.PACKAGED", folder.parent)
-    bundle = Bundle(folder)
-    with pytest.raises(BundleError, match="cannot have: Loop"):
-        Graph(bundle, "adam.onnx", 16, 16, Device("cpu"))
 
 
 # Names
