@@ -249,8 +249,14 @@ class Engine:
         room, channels = budget(machine.memory), self.manifest.canvas.channels
 
         def read(source: Source, most: Size) -> Picture:
-            limits = {"max_pixels": machine.max_pixels, "memory": room, "channels": channels}
-            return read_picture(source, within=most, **limits)
+            return read_picture(
+                source,
+                max_pixels=machine.max_pixels,
+                within=most,
+                memory=room,
+                channels=channels,
+                least=least,
+            )
 
         least = self.manifest.encoder.alignment
         shapes = zip(sources.styles, plan.sizes.styles, strict=True)

@@ -24,7 +24,7 @@ from .session import Graph, Termination, opening, session_options, trim
 
 KEPT = 400_000_000
 """Bytes of kernels, idle graphs and targets that may be kept for the next run."""
-SMALL = 40_000_000
+SMALL = 12_000_000
 """Bytes of an idle graph that is kept: a larger one is opened again, which takes little."""
 ARENA = 1.3
 """What ONNX Runtime keeps for a graph, in units of what lives at once in it."""

@@ -95,6 +95,7 @@ def read_picture(
     within: tuple[int, int] | None = None,
     memory: int | None = None,
     channels: int = 3,
+    least: tuple[int, int] = (MIN_SIDE, MIN_SIDE),
 ) -> NDArray[np.float32]:
     """Read ``source`` as (height, width, 3) float32 RGB in [0, 1], C-contiguous.
 
@@ -104,7 +105,7 @@ def read_picture(
     animation the first frame is read. Gray and RGB of 16 bits keep all of them, but 8 where their
     profile consists of tables; CMYK, and a Pillow image that is loaded, have what Pillow left.
 
-    A picture of more than ``max_pixels``, or that takes more than ``memory`` bytes to read, is
+    A picture with a side below ``least``, of more than ``max_pixels``, or that takes more than ``memory`` bytes to read, is
     refused before it is decoded. One that is higher or wider than ``within``, (height, width),
     comes in exactly that size, as ``resize`` would make it of the whole. Where ``channels`` are not
     3 nothing but an array (height, width, channels) can be read.
@@ -112,6 +113,7 @@ def read_picture(
     Raises ImageError for everything that is not such a picture.
     """
     with _opened(source, max_pixels, channels) as picture:
+        _check_side(picture, least)
         height, width = size = picture.size
         if within is not None and (height > within[0] or width > within[1]):
             size = within

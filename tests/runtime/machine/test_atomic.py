@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from impasto.runtime.errors import ImageError
+from impasto.runtime.errors import Field, ImageError
 from impasto.runtime.machine.atomic import refusal, write_atomically, writing
 from impasto.runtime.pictures.image import check_output, write_image
 
@@ -179,7 +179,7 @@ os.setgid(23456), os.setuid(12345)
 try:
     write_atomically(sys.argv[1], b"new", overwrite=True)
 except OSError as error:
-    print(refusal(error))
+    print(*refusal(error))
 """
 
 
@@ -226,4 +226,4 @@ def test_many_writes_make_one_file(tmp_path: Path) -> None:
     assert content[:5] == b"head\0"
     with pytest.raises(FileExistsError) as caught, writing(str(tmp_path / "a"), overwrite=False):
         pass
-    assert refusal(caught.value).startswith("exists already; pass --overwrite")
+    assert refusal(caught.value) == ("exists already; to replace it, pass ", Field("overwrite"))

@@ -49,11 +49,11 @@ def test_amounts(text: int | str, expected: int) -> None:
 def test_what_is_no_amount(text: str) -> None:
     with pytest.raises(SettingError) as caught:
         memory.parse(text)
-    assert str(caught.value) == f"memory must be a number such as 2GB or 800M, not {text!r}"
+    assert str(caught.value) == f"memory={text!r}: give a number such as 2GB or 800M"
 
 
 def test_amounts_are_shown_to_two_figures_or_more() -> None:
-    assert [memory.show(amount) for amount in (48 * MB, 999 * MB, 1.26e9, 3e10)] == [
+    assert [memory.show_bytes(amount) for amount in (48 * MB, 999 * MB, 1.26e9, 3e10)] == [
         "48 MB",
         "999 MB",
         "1.3 GB",
@@ -172,10 +172,8 @@ def test_more_than_there_is_cannot_be_allowed() -> None:
     assert memory.budget(there_is) > 0
     with pytest.raises(SettingError) as caught:
         memory.budget("900TB")
-    shown = memory.show(there_is)
-    assert str(caught.value) == (
-        f"memory must be at most the {shown} that there are here, not '900TB'"
-    )
+    shown = memory.show_bytes(there_is)
+    assert str(caught.value) == (f"memory='900TB': there are {shown} here: give less")
 
 
 # Several runs in one process

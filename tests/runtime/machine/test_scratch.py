@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 
-from impasto.runtime import Engine, SettingError
+from impasto.runtime import Engine, ImpastoError
 from impasto.runtime.machine.scratch import Scratch
 
 
@@ -40,7 +40,7 @@ def test_what_was_left_is_not_resident() -> None:
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="only there it is known before")
 def test_a_full_disk_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with pytest.raises(SettingError, match=r"no room for .* of content features .* set TMPDIR"):
+    with pytest.raises(ImpastoError, match=r"no room for .* of content features .* set TMPDIR"):
         Scratch((1 << 20, 1 << 20, 64), "content features")
     assert not list(tmp_path.iterdir())
 
@@ -58,8 +58,8 @@ def test_a_run_without_room_for_its_files_is_refused_before_it_starts(
         patch.setattr(tempfile, "tempdir", None)
         patch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc"])
         engine.start(picture, picture, size=256)
-        with pytest.raises(SettingError, match=r"^large pictures need .* set TMPDIR"):
+        with pytest.raises(ImpastoError, match=r"^large pictures need .* set TMPDIR"):
             engine.start(picture, picture, size=2000, memory="6GB")
     for optimizer, size in (("lbfgs", "128 MB"), ("adam", "224 MB")):
-        with pytest.raises(SettingError, match=rf"^/proc has no room for {size} .*\(0 MB"):
+        with pytest.raises(ImpastoError, match=rf"^/proc has no room for {size} .*\(0 MB"):
             engine.start(picture, picture, size=2000, memory="6GB", optimizer=optimizer)

@@ -84,7 +84,9 @@ def test_an_existing_file_is_replaced_only_when_told(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(OLD)
     for refuse in (lambda: write_image(PICTURE, path), lambda: check_output(path, False)):
-        with pytest.raises(ImageError, match=f"^{path} exists already; pass --overwrite"):
+        with pytest.raises(
+            ImageError, match=f"^{path} exists already; to replace it, pass overwrite="
+        ):
             refuse()
         assert path.read_bytes() == OLD
     check_output(path, True)
@@ -117,7 +119,7 @@ def _below_a_file(folder: Path) -> Path:
         (lambda folder: "", "end in one of .png, .jpg"),
         (lambda folder: folder / ".png", "end in one of .png, .jpg"),
         (_taken, "a.png is a folder; give the name of a file"),
-        (_link_to_nowhere, "--overwrite"),
+        (_link_to_nowhere, "overwrite="),
         (lambda folder: folder / "missing" / "a.png", "no folder .*missing .*create it first"),
         (_below_a_file, "no folder .*file .*create it first"),
         (lambda folder: folder / f"{'a' * 300}.png", "cannot be written .*another place or name"),
@@ -303,6 +305,6 @@ def test_a_file_that_appears_meanwhile_is_kept(
         link(source, target)
 
     monkeypatch.setattr(os, "link", late)
-    with pytest.raises(ImageError, match=f"^{path} exists already; pass --overwrite"):
+    with pytest.raises(ImageError, match=f"^{path} exists already; to replace it, pass overwrite="):
         write_image(PICTURE, path)
     assert_untouched(path, True)

@@ -13,7 +13,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from impasto.runtime.errors import ImageError, SettingError
+from impasto.runtime.errors import ImageError, OutOfMemoryError
 from impasto.runtime.pictures import shapes
 from impasto.runtime.pictures.image import (
     MIN_SIDE,
@@ -137,7 +137,7 @@ def test_pictures_that_are_too_small(tmp_path: Path, shape: tuple[int, int]) -> 
     small = np.zeros(shape, np.uint8)
     Image.fromarray(small).save(tmp_path / "a.png")
     for source in (tmp_path / "a.png", Image.fromarray(small), small):
-        with pytest.raises(ImageError, match=f"{shape[1]} x {shape[0]} pixels.*at least 16"):
+        with pytest.raises(ImageError, match=f"{shape[1]} x {shape[0]} pixels.*at least 16 x 16"):
             read_picture(source)
 
 
@@ -160,7 +160,7 @@ HEADERS = {
 @pytest.mark.parametrize("name", HEADERS)
 def test_the_size_is_judged_by_the_header_alone(tmp_path: Path, name: str) -> None:
     path = _write(tmp_path / name, HEADERS[name])
-    with pytest.raises(ImageError, match=r"20000 x 20000 = 400,000,000 pixels.*--max-pixels"):
+    with pytest.raises(ImageError, match=r"20000 x 20000 = 400,000,000 pixels.*max_pixels="):
         read_picture(path)
     with pytest.raises(ImageError, match="damaged, cut short"):  # there was nothing to decode
         read_picture(path, max_pixels=400_000_000)
@@ -279,7 +279,7 @@ def test_a_size_needs_no_pixels(tmp_path: Path) -> None:
     for name, header in HEADERS.items():
         path = _write(tmp_path / name, header)
         assert picture_size(path, max_pixels=400_000_000) == (20000, 20000)
-        with pytest.raises(ImageError, match=r"400,000,000 pixels.*--max-pixels"):
+        with pytest.raises(ImageError, match=r"400,000,000 pixels.*max_pixels="):
             picture_size(path)
     assert picture_size(BYTES) == picture_size(Image.fromarray(BYTES)) == (18, 24)
     with pytest.raises(ImageError, match="does not exist"):
@@ -290,7 +290,7 @@ def test_what_takes_too_much_memory_is_refused_before_it_is_decoded(tmp_path: Pa
     path = _write(tmp_path / "a.ppm", b"P6 9000 9000 255\n")  # without pixels
     with pytest.raises(
         ImageError,
-        match=r"a.ppm takes 1\.\d GB to read, and 900 MB are free for it; .* --memory \d",
+        match=r"a.ppm takes 1\.\d GB to read, and 900 MB are free for it; .* memory=\d",
     ):
         read_picture(path, memory=900_000_000)
     with pytest.raises(ImageError, match="damaged, cut short"):  # reduced, it would fit
@@ -378,9 +378,9 @@ def test_a_huge_picture_is_never_there_as_floats(tmp_path: Path) -> None:
 
 
 def test_arrays_do_not_end_in_a_memory_error() -> None:
-    with pytest.raises(SettingError, match="do not fit into memory; choose a smaller size"):
+    with pytest.raises(OutOfMemoryError, match="do not fit into memory; choose a smaller size="):
         resize(read_picture(BYTES), 1 << 22, 1 << 22)
-    with pytest.raises(SettingError, match="do not fit into memory; choose a smaller size"):
+    with pytest.raises(OutOfMemoryError, match="do not fit into memory; choose a smaller size="):
         to_tensor(read_picture(BYTES), (1 << 22, 1 << 22))
 
 
