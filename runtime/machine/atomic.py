@@ -42,7 +42,7 @@ class ReadOnlyFileError(PermissionError):
 def refusal(error: Exception) -> tuple[str | Field, ...]:
     """What is wrong with a file, and the mend, to follow its name in a sentence."""
     if getattr(error, "errno", 0) == errno.EEXIST:
-        return "exists already; to replace it, pass ", Field("overwrite")
+        return "exists already; pass ", Field("overwrite"), " to replace it"
     return (_reason(error),)
 
 

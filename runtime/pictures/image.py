@@ -105,8 +105,8 @@ def read_picture(
     animation the first frame is read. Gray and RGB of 16 bits keep all of them, but 8 where their
     profile consists of tables; CMYK, and a Pillow image that is loaded, have what Pillow left.
 
-    A picture with a side below ``least``, of more than ``max_pixels``, or that takes more than ``memory`` bytes to read, is
-    refused before it is decoded. One that is higher or wider than ``within``, (height, width),
+    A picture with a side below ``least``, of more than ``max_pixels``, or that takes more than
+    ``memory`` bytes to read, is refused before it is decoded. One that is higher or wider than ``within``, (height, width),
     comes in exactly that size, as ``resize`` would make it of the whole. Where ``channels`` are not
     3 nothing but an array (height, width, channels) can be read.
 

@@ -226,4 +226,4 @@ def test_many_writes_make_one_file(tmp_path: Path) -> None:
     assert content[:5] == b"head\0"
     with pytest.raises(FileExistsError) as caught, writing(str(tmp_path / "a"), overwrite=False):
         pass
-    assert refusal(caught.value) == ("exists already; to replace it, pass ", Field("overwrite"))
+    assert refusal(caught.value) == ("exists already; pass ", Field("overwrite"), " to replace it")
