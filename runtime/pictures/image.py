@@ -106,9 +106,9 @@ def read_picture(
     profile consists of tables; CMYK, and a Pillow image that is loaded, have what Pillow left.
 
     A picture with a side below ``least``, of more than ``max_pixels``, or that takes more than
-    ``memory`` bytes to read, is refused before it is decoded. One that is higher or wider than ``within``, (height, width),
-    comes in exactly that size, as ``resize`` would make it of the whole. Where ``channels`` are not
-    3 nothing but an array (height, width, channels) can be read.
+    ``memory`` bytes to read, is refused before it is decoded. One that is higher or wider than
+    ``within``, (height, width), comes in exactly that size, as ``resize`` would make it of the
+    whole. Where ``channels`` are not 3, nothing but an array (height, width, channels) can be read.
 
     Raises ImageError for everything that is not such a picture.
     """

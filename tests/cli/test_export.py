@@ -134,10 +134,10 @@ def test_without_pytorch(impasto: Program, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        ({"content_layers": ["conv9_1"]}, "no layer 'conv9_1'"),
-        ({"poolings": ["min"]}, "no pooling 'min': there are avg, max"),
-        ({"history_size": 0}, "history must be at least 1, not 0"),
-        ({"content_layers": ["none"], "style_layers": ["none"]}, "no layer at all"),
+        ({"content_layers": ["conv9_1"]}, "layer='conv9_1': vgg19 has conv1_1 to"),
+        ({"poolings": ["min"]}, "pooling='min': there are avg, max"),
+        ({"history_size": 0}, "history=0: give 1 or more"),
+        ({"content_layers": ["none"], "style_layers": ["none"]}, "layer='none': name a content"),
     ],
 )
 def test_bad_recipes(options: dict[str, Any], part: str) -> None:
@@ -172,9 +172,9 @@ def test_an_encoder_is_loaded_as_a_head_is(tmp_path: Path, monkeypatch: pytest.M
     more = make_recipe({**layers, "objectives": ["deep=:first,second"]}, encoder)
     assert list(more.places(encoder)) == ["gatys", "deep"]
     assert list(more.objectives["deep"].style) == ["first", "second"]
-    with pytest.raises(SettingError, match=r"no layer 'conv4_2' in plain"):
+    with pytest.raises(SettingError, match=r"layer='conv4_2': plain has"):
         make_recipe({}, encoder)
-    with pytest.raises(SettingError, match=r"no pooling 'avg': there are own"):
+    with pytest.raises(SettingError, match=r"pooling='avg': there are own"):
         make_recipe({**layers, "poolings": ["avg"]}, encoder)
     with pytest.raises(SettingError, match=r"Regional derived from impasto.export.Encoder"):
         load_encoder("my_encoders:Regional")

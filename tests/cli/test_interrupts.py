@@ -45,7 +45,7 @@ def test_a_signal_finishes_the_iteration_and_saves(
     with Image.open(tmp_path / "out.png") as image:
         image.load()
         assert image.size == (48, 32)
-        assert image.text["iterations"] == str(last["iterations"])  # type: ignore[attr-defined]
+        assert image.text["done"] == f"{last['iterations']} iterations, cancelled"  # type: ignore[attr-defined]
     assert [path.name for path in tmp_path.iterdir()] == ["out.png"]
 
 
