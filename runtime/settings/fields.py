@@ -203,7 +203,7 @@ def _numbers(value: Any) -> list[float]:
 
 
 def _number(value: float) -> str:
-    return str(int(value)) if float(value).is_integer() and abs(value) < 1e9 else f"{value:g}"
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def _without_none(hint: Any) -> tuple[Any, bool]:

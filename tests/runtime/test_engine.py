@@ -87,9 +87,9 @@ def test_the_losses_are_those_of_pytorch(
 
 def test_steps_count_up(tmp_path: Path, photo: Callable[..., Picture]) -> None:
     engine = with_preset(tmp_path / "bundle", min_size=20, schedule=[2, 3])
-    run = engine.start(photo("chelsea", 60, 90), photo("coffee", 50, 40), size=90)
+    run = engine.start(photo("chelsea", 64, 96), photo("coffee", 50, 40), size=96)
     sizes = [scale.size for scale in run.plan.scales]
-    assert sizes == [(16, 24), (30, 45), (60, 90)]
+    assert sizes == [(16, 24), (32, 48), (64, 96)]
     steps = list(run)
     assert [(s.scale, s.iteration, s.iterations) for s in steps] == [
         *((1, i, 2) for i in (1, 2)),
@@ -294,8 +294,9 @@ def test_cancel_is_looked_at_after_every_step(engine: Engine, cat: Picture, cup:
     assert result.loss == seen[-1] == min(seen)
 
 
-def test_a_deadline_gives_what_there_is(engine: Engine, cat: Picture, cup: Picture) -> None:
-    result = engine.stylize(cat, cup, size=48, iterations=10**6, deadline=2.0)
+def test_a_deadline_gives_what_there_is(cat: Picture, cup: Picture) -> None:
+    tiny = Engine.load(Path(__file__).parents[1] / "data" / "plain", device="cpu")
+    result = tiny.stylize(cat, cup, size=48, iterations=10**6, optimizer="adam", deadline=2.0)
     assert result.stopped == "deadline"
     assert 2.0 <= result.seconds < 7
     assert result.iterations > 1
@@ -371,7 +372,7 @@ def test_an_infinite_loss_at_the_start(engine: Engine, cat: Picture, cup: Pictur
         ({"size": -64}, "size=-64: give"),
         ({"size": 10**6}, "size=1000000: give"),
         ({"size": 48.0}, "size=48.0: give"),
-        ({"seed": -1}, "seed=-1: give a whole number, 0 or more"),
+        ({"seed": -1}, "seed=-1: give a whole number, 0 to 9223372036854775807"),
         ({"iterations": 0}, "iterations=0: give"),
         ({"iterations": 5, "quality": "draft"}, "iterations=5: .* quality=, not both"),
         ({"preset": "dali"}, "preset='dali': there are gatys2016, neural-style"),
@@ -520,7 +521,8 @@ def test_the_faces_use_public_names_alone() -> None:
             ):
                 assert node.module == "impasto.runtime", f"{path.name}: {node.module}"
                 assert {alias.name for alias in node.names} <= {*impasto.runtime.__all__}
-            if isinstance(node, ast.Attribute) and node.attr.startswith("_"):
+            private = getattr(node, "attr", "").startswith("_")
+            if isinstance(node, ast.Attribute) and private and not node.attr.endswith("__"):
                 assert isinstance(node.value, ast.Name), f"{path.name}: {node.attr}"
                 assert node.value.id in {"self", "os"}, f"{path.name}: {node.attr}"
 
