@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from impasto.export import trace, winograd
+from impasto.export.encoder import measure
 from impasto.export.tensors import Layout
 from impasto.runtime.errors import ImpastoError
 
@@ -254,4 +255,29 @@ def test_tensors_may_have_the_names_of_inputs_outputs_and_values(tmp_path: Path)
     (tmp_path / "weights.bin").write_bytes(layout.pack())
     session = export(module, tmp_path / "gradient.onnx", layout=layout)
     image = np.random.default_rng(6).random((1, 3, 16, 32), np.float32)
+    assert max(errors(session, module, image)) <= LIMIT
+
+
+class Every(nn.Module):
+    """All features of an encoder, end to end."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.inner = encoder
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return torch.cat([features.flatten() for features in self.inner(image).values()])
+
+
+def test_the_encoder_in_the_docs(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "encoders.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {"__name__": "docs"}
+    exec(text.partition("```python")[2].partition("```")[0], names)
+    encoder = names["Small"]()
+    strides = {name: layer.stride[0] for name, layer in measure(encoder).layers.items()}
+    assert strides == {"image": 1, "stem": 2, "wide": 4, "deep": 4}
+
+    module = Loss(Every(encoder))
+    session = export(module, tmp_path / "gradient.onnx")
+    image = np.random.default_rng(7).random((1, 3, 32, 48), np.float32)
     assert max(errors(session, module, image)) <= LIMIT
