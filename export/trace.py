@@ -164,6 +164,9 @@ def _bind_weights(graph: ir.Graph, layout: Layout) -> None:
 
     ONNX Runtime looks the values up once, when it opens the graph.
     """
+    for value in [output for node in graph for output in node.outputs]:
+        if value.name in layout.arrays and not value.is_graph_output():
+            value.name += ".computed"  # the encoder has a tensor of that name
     for value in list(graph.inputs):
         matched = _OF_ENCODER.fullmatch(value.name or "")
         if matched is None:
@@ -195,13 +198,15 @@ def _lookup(table: ir.Value, index: ir.Value) -> list[ir.Node]:
     return [row, flat, cast, gather, shape, kernel]
 
 
-def _external(graph: ir.Graph, name: str, layout: Layout) -> ir.Value:
+def _external(graph: ir.Graph, tensor_name: str, layout: Layout) -> ir.Value:
+    taken = [value.name for value in (*graph.inputs, *graph.outputs)]
+    name = f"encoder.{tensor_name}" if tensor_name in taken else tensor_name
     if name not in graph.initializers:
-        array = layout.arrays[name]
+        array = layout.arrays[tensor_name]
         kind = ir.DataType.UINT8 if array.dtype == np.uint8 else ir.DataType.FLOAT
         shape = ir.Shape(array.shape)
         tensor = ir.ExternalTensor(
-            WEIGHTS, layout.offsets[name], array.nbytes, kind, shape=shape, name=name
+            WEIGHTS, layout.offsets[tensor_name], array.nbytes, kind, shape=shape, name=name
         )
         graph.register_initializer(
             ir.Value(name=name, type=ir.TensorType(kind), shape=shape, const_value=tensor)

@@ -41,7 +41,8 @@ MOST_HISTORY = 100
 OPERATORS = frozenset(
     word
     for line in (
-        "Abs Add And AveragePool Cast Ceil Clip Concat Constant ConstantOfShape Conv Cos",
+        "Abs Add And AveragePool BatchNormalization Cast Ceil Clip Concat Constant",
+        "ConstantOfShape Conv Cos",
         "DepthToSpace Div Einsum Equal Erf Exp Expand Flatten Floor Gather GatherElements",
         "GatherND Gemm Greater GreaterOrEqual HardSigmoid Identity LeakyRelu Less LessOrEqual",
         "Log MatMul Max MaxPool Min Mod Mul Neg Not Or Pad Pow Range Reciprocal ReduceL1",

@@ -15,9 +15,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from impasto.export import trace, winograd
+from impasto.export.encoder import measure
 from impasto.export.tensors import Layout
 from impasto.runtime.errors import ImpastoError
 
+EMPTY = Layout({})
 SIZES = [(32, 48), (80, 16)]
 LIMIT = 2e-6
 
@@ -138,11 +140,11 @@ class Loss(nn.Module):
         return (loss,)
 
 
-def export(module: nn.Module, file: Path, channels: int = 3) -> Any:
+def export(module: nn.Module, file: Path, channels: int = 3, layout: Layout = EMPTY) -> Any:
     image = (1, channels, "height", "width")
     inputs, outputs = {"image": image}, {"loss": (), "gradient": image}
     model = trace.trace_gradient(module, inputs, outputs)
-    file.write_bytes(trace.finish(model, inputs, outputs, Layout({})))
+    file.write_bytes(trace.finish(model, inputs, outputs, layout))
     return ort.InferenceSession(file, providers=["CPUExecutionProvider"])
 
 
@@ -206,7 +208,7 @@ def test_a_gradient_that_winograd_makes_is_whole(tmp_path: Path) -> None:
     found = []
     feeds = {"image": np.random.default_rng(5).random((1, 128, 16, 32), np.float32)}
     for graph in (model, twin):
-        data = trace.finish(graph, inputs, outputs, Layout({}))
+        data = trace.finish(graph, inputs, outputs, EMPTY)
         found.append(ort.InferenceSession(data).run(["gradient"], feeds)[0])
     assert np.linalg.norm(found[1] - found[0]) <= 1e-6 * np.linalg.norm(found[0])
 
@@ -229,3 +231,53 @@ def test_what_has_no_form_is_named(layer: nn.Module, operator: str, tmp_path: Pa
         cause = cause.__cause__
     assert isinstance(cause, ImpastoError)
     assert f"the gradient of {operator} " in str(cause)
+
+
+class Shifted(nn.Module):
+    """An encoder whose tensors have names that the graph has too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Module()
+        for name in ("image", "loss", "gradient", "mean"):
+            self.encoder.register_buffer(name, torch.rand(1, 3, 1, 1))
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor]:
+        x = image
+        for buffer in self.encoder.buffers():
+            x = (x + buffer).square()
+        return (x.mean(),)
+
+
+def test_tensors_may_have_the_names_of_inputs_outputs_and_values(tmp_path: Path) -> None:
+    module = Shifted()
+    layout = Layout({name: buffer.numpy() for name, buffer in module.encoder.named_buffers()})
+    (tmp_path / "weights.bin").write_bytes(layout.pack())
+    session = export(module, tmp_path / "gradient.onnx", layout=layout)
+    image = np.random.default_rng(6).random((1, 3, 16, 32), np.float32)
+    assert max(errors(session, module, image)) <= LIMIT
+
+
+class Every(nn.Module):
+    """All features of an encoder, end to end."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.inner = encoder
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return torch.cat([features.flatten() for features in self.inner(image).values()])
+
+
+def test_the_encoder_in_the_docs(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "encoders.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {"__name__": "docs"}
+    exec(text.partition("```python")[2].partition("```")[0], names)
+    encoder = names["Small"]()
+    strides = {name: layer.stride[0] for name, layer in measure(encoder).layers.items()}
+    assert strides == {"image": 1, "stem": 2, "wide": 4, "deep": 4}
+
+    module = Loss(Every(encoder))
+    session = export(module, tmp_path / "gradient.onnx")
+    image = np.random.default_rng(7).random((1, 3, 32, 48), np.float32)
+    assert max(errors(session, module, image)) <= LIMIT

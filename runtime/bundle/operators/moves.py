@@ -30,7 +30,8 @@ def broadcast(*shapes: Shape) -> Shape:
 
 @rule("Abs", "Cast", "Ceil", "Clip", "Cos", "Erf", "Exp", "Floor", "HardSigmoid", "Identity")
 @rule("LeakyRelu", "Log", "Neg", "Not", "Reciprocal", "Relu", "Round", "Sigmoid", "Sign", "Sin")
-@rule("Softmax", "Softplus", "Sqrt", "Tanh", "Trilu", "ScatterElements", "ScatterND")
+@rule("BatchNormalization", "Softmax", "Softplus", "Sqrt", "Tanh", "Trilu", "ScatterElements")
+@rule("ScatterND")
 def _same(call: Call) -> list[Shape]:
     return [call[0].shape]
 
