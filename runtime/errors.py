@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Field:
-    """A setting's name in a sentence."""
+    """A setting's name in a sentence, and the value that it should have, if one is proposed."""
 
     name: str
+    value: str = ""
 
     def __str__(self) -> str:
         return f"{self.name}="
@@ -92,11 +93,22 @@ class SettingError(ImpastoError, ValueError):
     def spell(self, spelling: Callable[[Field], str]) -> str:
         """``size=5: give 16 to 16384``, or as another face spells it."""
         name = spelling(Field(self.field))
-        between = "" if name.endswith("=") else " "
-        shown = self.value if isinstance(self.value, str) and between else repr(self.value)
-        return f"{name}{between}{str(shown)[:200]}: {_joined(self.mend, spelling)}"
+        plain = isinstance(self.value, str) and not name.endswith("=")
+        shown = str(self.value) if plain else repr(self.value)
+        return f"{_with_value(name, shown[:200])}: {_joined(self.mend, spelling)}"
 
 
 def _joined(parts: tuple[object, ...], spelling: Callable[[Field], str]) -> str:
-    spelled = (spelling(part) if isinstance(part, Field) else part for part in parts)
-    return "".join(part for part in spelled if isinstance(part, str))
+    found = []
+    for part in parts:
+        if isinstance(part, Field):
+            name = spelling(part)
+            found.append(_with_value(name, part.value) if part.value else name)
+        elif isinstance(part, str):
+            found.append(part)
+    return "".join(found)
+
+
+def _with_value(name: str, value: str) -> str:
+    """``size=5``, or ``--size 5``."""
+    return f"{name}{value}" if name.endswith("=") else f"{name} {value}"

@@ -126,8 +126,7 @@ def read_picture(
             raise ImageError(
                 f"{picture.name} takes {show_bytes(peak)} to read, and {show_bytes(memory)} are "
                 "free for it; make it smaller, or allow ",
-                Field("memory"),
-                allowance(peak),
+                Field("memory", allowance(peak)),
             )
         picture.load()
         result = np.empty((*size, channels), np.float32)

@@ -152,8 +152,7 @@ def _fit(manifest: Manifest, settings: Settings, size: Size, iterations: int, ro
         settings.size,
         f"{size[1]} x {size[0]} pixels need {show_bytes(least.memory)} more memory than the program"
         f" has, and {show_bytes(max(room, 0))} are free for it: choose a smaller one, or allow ",
-        Field("memory"),
-        allowance(least.memory),
+        Field("memory", allowance(least.memory)),
     )
 
 
