@@ -246,7 +246,8 @@ class Engine:
 
     def _pictures(self, plan: Plan, sources: _Sources, machine: Machine) -> Pictures:
         """Decoded, and no larger than the plan needs."""
-        room, channels = budget(machine.memory), self.manifest.canvas.channels
+        room = plan.memory + budget(machine.memory)  # its own, and what nobody has
+        channels = self.manifest.canvas.channels
 
         def read(source: Source, most: Size) -> Picture:
             return read_picture(

@@ -23,12 +23,14 @@ from impasto.export import optimizers as exported
 from impasto.export import trace
 from impasto.export.optimizers import FIRST_STEP, Preconditioner
 from impasto.export.tensors import Layout
-from impasto.runtime import optimizers as runtime_module
+from impasto.runtime import Settings
 from impasto.runtime.bundle.bundle import Bundle
-from impasto.runtime.bundle.manifest import OptimiserName, fix
+from impasto.runtime.bundle.manifest import fix
 from impasto.runtime.graphs.device import Device
 from impasto.runtime.graphs.pool import Graphs
-from impasto.runtime.optimizers import LBFGS, Adam, Optimiser
+from impasto.runtime.objective import Point, Slot
+from impasto.runtime.optimizers import LBFGS, Adam, Optimizer
+from impasto.runtime.optimizers import adam as adam_module
 
 SIDE = 16
 SHAPE = (1, 3, SIDE, SIDE)
@@ -40,6 +42,31 @@ RATE = 0.02
 Weights = tuple[float, ...]
 Vector = NDArray[np.float64]
 Function = Callable[[Vector], tuple[float, Vector]]
+
+
+class Optimiser:
+    """An optimizer of the runtime with the memory that it would have in a run."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer, self.memory = optimizer, optimizer.start()
+        self._proposal: Any = None
+
+    def propose(self, image: Any, gradient: Any, step: float, into: Any) -> None:
+        self._proposal = self.optimizer.propose(self.memory, point(image, gradient), step, into)
+
+    def accept(self, image: Any, gradient: Any) -> None:
+        self.memory = self.optimizer.accept(self.memory, point(image, gradient), self._proposal)
+
+    def restart(self) -> bool:
+        had = not self.memory.fresh
+        self.memory = self.optimizer.start()
+        return had
+
+
+def point(image: Any, gradient: Any) -> Point:
+    return Point(Slot(1, image, gradient), 0.0, np.zeros(1, np.float32))
+
+
 Make = Callable[..., Optimiser]
 
 
@@ -65,19 +92,20 @@ def graphs() -> Graphs:
 
 @pytest.fixture(scope="module")
 def make(graphs: Graphs) -> Make:
-    preset = graphs.bundle.manifest.presets["gatys2016"]
-    usual = graphs.bundle.manifest.optimisers.history_size
+    usual = graphs.bundle.manifest.optimizers.history_size
 
     def at(
-        name: OptimiserName,
+        name: str,
         pyramid: Weights = NONE,
         history: int = usual,
         channels: float = 1.0,
     ) -> Optimiser:
-        chosen = dataclasses.replace(preset, pyramid=pyramid, colour=channels, rate=RATE)
+        chosen = Settings(
+            preconditioner_pyramid=pyramid, preconditioner_channels=channels, learning_rate=RATE
+        )
         if name == "adam":
-            return Adam(graphs, chosen, SIDE, SIDE)
-        return LBFGS(graphs, chosen, history, SIDE, SIDE)
+            return Optimiser(Adam(graphs, chosen, SHAPE))
+        return Optimiser(LBFGS(graphs, chosen, history, SHAPE))
 
     return at
 
@@ -163,11 +191,11 @@ def test_adam_in_parts_is_adam(
 ) -> None:
     """A proposal that is not taken leaves no trace either."""
     random, shape = np.random.default_rng(2), (1, 3, 4 * SIDE, SIDE)
-    preset = graphs.bundle.manifest.presets["gatys2016"]
-    whole = Adam(graphs, preset, *shape[2:])
-    monkeypatch.setattr(runtime_module, "PART", SIDE * SIDE)
-    parts = Adam(graphs, preset, *shape[2:], in_tiles=in_tiles)
-    assert (parts._shape[0], len(parts._scratches)) == (4, 2 * in_tiles)
+    whole = Optimiser(Adam(graphs, Settings(), shape))
+    monkeypatch.setattr(adam_module, "PART", SIDE * SIDE)
+    parted = Adam(graphs, Settings(), shape, in_tiles=in_tiles)
+    assert (parted._shape[0], len(parted._scratches)) == (4, 2 * in_tiles)
+    parts = Optimiser(parted)
     device, images = Device("cpu"), [random.random(shape, np.float32)] * 2
     for _ in range(5):
         gradient = device.upload(random.standard_normal(shape).astype(np.float32))
@@ -307,7 +335,7 @@ def test_lbfgs_is_a_dense_inverse_hessian(
 
 def test_a_pair_without_curvature_has_no_effect(make: Make, graphs: Graphs) -> None:
     optimiser = make("lbfgs", USUAL)
-    dense = DenseBFGS(USUAL, graphs.bundle.manifest.optimisers.history_size)
+    dense = DenseBFGS(USUAL, graphs.bundle.manifest.optimizers.history_size)
     random = np.random.default_rng(3)
     x, gradient = random.uniform(0.4, 0.6, SIZE), random.standard_normal(SIZE)
     scale = random.uniform(0.5, 2.0, SIZE)
@@ -324,7 +352,7 @@ def test_a_pair_without_curvature_has_no_effect(make: Make, graphs: Graphs) -> N
 
 def test_products_of_large_pictures_are_exact(graphs: Graphs) -> None:
     """A float32 sum of 786,432 products in one go is off by more than this."""
-    name = graphs.bundle.manifest.optimisers.lbfgs
+    name = graphs.bundle.manifest.optimizers.lbfgs
     shapes = graphs.bundle.manifest.signatures[name].inputs
     inputs = {k: np.zeros(fix(shape, 512, 512), np.float32) for k, shape in shapes.items()}
     random = np.random.default_rng(8)
@@ -361,7 +389,7 @@ def test_lbfgs_is_torchs_without_bounds_and_preconditioner(make: Make, graphs: G
     gradient = function(np.full(SIZE, 0.5))[1]
     # Torch's first step is lr * gradient / |gradient|_1, ours a length of its own.
     first = FIRST_STEP / abs(gradient).max() * abs(gradient).sum()
-    history_size = graphs.bundle.manifest.optimisers.history_size
+    history_size = graphs.bundle.manifest.optimizers.history_size
     torchs = torch.optim.LBFGS([parameter], first, max_iter=1, history_size=history_size)
 
     def closure() -> float:
