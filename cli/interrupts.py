@@ -30,7 +30,7 @@ class Interrupts:
         self.exit_code = 0
         """128 + the last signal's number; 0 while there was none."""
         self.saving = threading.Lock()
-        """Whoever holds it is not cut off in the middle of writing a file."""
+        """Held while a file is written: until then a signal does not end the process."""
         self._mode: Mode = "exit"
 
     @property

@@ -20,7 +20,7 @@ class Lines:
     """A line on stderr for every scale and every tenth of the work."""
 
     broken: str | None = None
-    """Why nobody can be told any more."""
+    """Why events cannot be written any more; None while they can."""
 
     _run: Run
 

@@ -75,8 +75,8 @@ def _turn(weight: Any, groups: int) -> Any:
 def threshold_backward(grad: Any, relu: Any, threshold: float) -> Any:
     """The gradient where the ReLU let something through.
 
-    The mask is a HardSigmoid: unlike Where or Sign, it stays in the blocked layout. After max
-    pooling's gradient there may be nothing left to mask.
+    The mask is a HardSigmoid: unlike Where or Sign, it stays in the blocked layout. Max pooling's
+    gradient may have this mask in it already.
     """
     if threshold:
         return op.Where(op.Greater(relu, number(threshold)), grad, number(0.0))

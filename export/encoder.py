@@ -93,7 +93,8 @@ class Geometry:
 
     layers: Mapping[str, Layer]
     reach: Mapping[str, Pair]
-    """Of a layer, in pixels: how far it looks beyond a position that begins at the alignment."""
+    """By layer, in pixels: features that lie so far inside a window are those of the whole image,
+    if the window begins at a multiple of the alignment."""
 
 
 def measure(encoder: Encoder) -> Geometry:
@@ -150,10 +151,10 @@ def _features(encoder: Encoder, image: torch.Tensor) -> dict[str, torch.Tensor]:
 
 
 def _reach(encoder: Encoder, layers: Mapping[str, Layer], axis: int) -> dict[str, int]:
-    """Of every layer along an axis, by a picture that is no number but in its middle.
+    """How far every layer looks along an axis, found with a picture that is NaN but for its middle.
 
-    What is not a number spreads to all that looks at it. In float64, where convolutions are sums
-    and not transforms of tiles.
+    NaN spreads to every position that looks at it. In float64, since PyTorch may
+    compute float32 convolutions by transforms of tiles, which spread it further.
     """
     names = [name for name in layers if name != IMAGE]
     if axis == 0 and encoder.height:

@@ -110,8 +110,8 @@ def number(value: float) -> Any:
 def mask(op: Any, relu: Any) -> Any:
     """1 where a ReLU let something through, else 0 (and less than 1 for values below 1e-30).
 
-    Beta is not 0, which OpenVINO takes for the default, 0.5. Beside 1e30 times any number above 0,
-    the least one too, it is lost in rounding.
+    Beta is not 0, because OpenVINO reads 0 as the default, 0.5. It changes no result: at 0 the mask
+    is 0 all the same, and beside 1e30 times any positive float32 it is lost in rounding.
     """
     return op.HardSigmoid(relu, alpha=1e30, beta=-1e-30)
 
@@ -123,7 +123,7 @@ def made_by(value: ir.Value, operator: str) -> bool:
 
 
 def source(value: ir.Value) -> ir.Value:
-    """The value that Identities, which the tracer leaves behind, hand on."""
+    """The value before any Identity nodes, which the tracer leaves in the graph."""
     producer = value.producer()
     while producer is not None and producer.op_type == "Identity":
         given = producer.inputs[0]

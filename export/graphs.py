@@ -20,8 +20,8 @@ from .tensors import Layout
 from .terms import Term
 
 FORWARD = 3.5
-"""Floats that live at once in a forward pass, in units of the largest tensor: three feature maps,
-and some phases. Read, as the next, off the lifetimes of values in ONNX Runtime's order."""
+"""Memory of a forward pass, in units of its largest tensor: three feature maps and some phases are
+in memory at the same time. Both factors come from the order in which ONNX Runtime runs nodes."""
 BACKWARD = 0.8
 """The same for a gradient, in units of what autograd keeps."""
 
@@ -181,7 +181,8 @@ def _live(draft: Draft, objective: Objective, terms: Sequence[Term]) -> tuple[fl
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        alive = objective(image, torch.ones(len(terms)), *inputs)  # so that no address comes twice
+        # The result keeps the tensors in memory: so no address is counted for two of them.
+        alive = objective(image, torch.ones(len(terms)), *inputs)
     pixels = math.prod(image.shape[2:])
     del alive
     return FORWARD * max(kept.values()) / pixels, BACKWARD * sum(kept.values()) / pixels

@@ -1,15 +1,16 @@
 """Loss heads: what a term of the objective measures, and how.
 
-A head is additive statistics and a loss of them::
+A head has two parts: statistics, which are sums over positions, and a loss of their means::
 
     sums = head.statistics(features, mask, ...)   # sums over the positions where the mask is 1
     term = head.loss(sums / positions, ...)       # positions: how many pixels the features have
 
-so an image can be cut into tiles, each masked to its own positions, and still have its exact loss
-and gradient. What it is compared with are its inputs, each with a source::
+Because statistics are sums, an image can be cut into tiles, each masked to its own positions: the
+sums of all tiles give the whole image's loss and gradient, exactly. Whatever else a head needs is
+an input. An input has a name and a source, and is passed by its name::
 
-    content, style_map, region, given   maps, which `statistics` takes by name
-    style                               means of the style's statistics, which `loss` takes by name
+    content, style_map, region, given   a map, passed to `statistics`
+    style                               means of the style's statistics, passed to `loss`
 
 Any differentiable torch code will do; the backward pass is traced. A head of one's own::
 
@@ -41,19 +42,21 @@ class Head(nn.Module):
     name: ClassVar[str]
     """Prefix of the names of its terms, and the key of its weight."""
     inputs: ClassVar[Mapping[str, Source]] = {}
-    """Name -> source. A content, style_map or given input is a map of the features' size; a region
-    is a (1, 1, H, W) mask in [0, 1]; a style's are the means of its ``statistics``, for which the
-    maps of content and style_map are zeros, and the others those that come with the style."""
+    """Name -> source. ``content``, ``style_map`` and ``given`` are maps of the features' size,
+    ``region`` is a (1, 1, H, W) mask in [0, 1], ``style`` is the means of the style's own
+    ``statistics``. For these, the style's own regions and given maps are passed, and zeros as
+    ``content`` and ``style_map``."""
     channels: ClassVar[Mapping[str, int]] = {}
-    """Of given inputs; one that is missing has as many as the features."""
+    """Channels of ``given`` inputs, by name; one that is not named has as many as the features."""
     layers: ClassVar[tuple[str, ...] | None] = None
     """Layers it reads; ``("image",)``: the picture itself, in the canvas's range; None: the content
     layers given at export where an input's source is content, else the style layers."""
     reach: ClassVar[int | tuple[int, int]] = 0
-    """How many positions a position's share looks beyond itself, on every side (rows, columns)."""
+    """How far, in positions, what one position adds to the sums depends on its neighbours, on
+    every side: one number, or (rows, columns)."""
     count: ClassVar[str | None] = None
-    """Means are over all positions; or over the sum of this input, a mask. Of several styles, each
-    then counts as much as there is of its mask."""
+    """The input, a mask, by whose sum the statistics are divided; None: by the number of positions.
+    Of several styles, one with more of its mask then counts more."""
     weight: ClassVar[float] = 1.0
     """Default weight of each of its terms."""
 
@@ -67,15 +70,16 @@ class Head(nn.Module):
 def masked(values: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     """(N, C, h, w) ``values`` where the (1, 1, H, W) mask is 1, else 0; no mask keeps all.
 
-    h and w may be smaller than the mask's, as where neighbours are compared.
+    h and w may be smaller than H and W: differences of neighbours have a row or column less.
     """
     return values if mask is None else values * mask[:, :, : values.shape[2], : values.shape[3]]
 
 
 class Content(Head):
-    """Mean squared difference of feature maps: Gatys et al. 2016, eq. 1, over C M / 2.
+    """Mean squared difference of feature maps, of C channels and M positions.
 
-    The mean, not the paper's sum, so that the balance with the style is the same at every size.
+    That is Gatys et al. 2016, eq. 1, divided by C M / 2: with the paper's sum the balance with the
+    style would depend on the picture's size.
     """
 
     name, inputs = "content", {"target": "content"}
@@ -94,8 +98,8 @@ class Content(Head):
 class Style(Head):
     """Squared difference of Gram matrices G = F F^T: sum (G - G*)^2 / (C^4 M^2).
 
-    Gatys et al. 2016, eq. 4, times 4 / C^2: the functional of the authors' code and of
-    neural-style, which differ in its weight alone.
+    F is a (C, M) feature map, G* the style's Gram matrix. That is Gatys et al. 2016, eq. 4, times
+    4 / C^2. The authors' code and neural-style compute the same, each with a weight of its own.
     """
 
     name, inputs = "style", {"target": "style"}
@@ -106,7 +110,7 @@ class Style(Head):
         return flat @ flat.T
 
     def loss(self, means: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """The scalar above; both arguments are Gram matrices over M."""
+        """The scalar above; both arguments are Gram matrices divided by M."""
         squares = ((means - target) / means.shape[0]).square()
         return squares.mean(0).mean()  # in two stages: ONNX Runtime sums a large matrix naively
 

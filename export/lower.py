@@ -49,11 +49,11 @@ def _simplifications() -> list[pattern.RewriteRule]:
 
 
 def _joins() -> list[pattern.RewriteRule]:
-    """Where a head's gradient joins the backward pass, the layout is plain.
+    """Apply the ReLU's mask late where a head's gradient is added to the backward pass.
 
-    The mask there is taken from the flattened feature map that the head reads. The order in the
-    file counts: ONNX Runtime computes the later one of a node's inputs first, and what is computed
-    early is kept.
+    The sum is in the plain layout, so the mask is made from the flattened feature map that the head
+    reads. It stands after the sum in the file: of a node's inputs ONNX Runtime computes that first
+    which stands last, and what is computed early is kept in memory (docs/decisions.md, 9).
     """
 
     def joined(op: Any, gradient: Any, injected: Any, relu: Any) -> Any:
@@ -96,9 +96,10 @@ def lay_out(model: ir.Model) -> None:
 
 
 def _recompute_first_layer(graph: ir.Graph) -> None:
-    """For the backward pass: the first feature map is a fifth of all, and a hundredth of the work.
+    """Compute the first feature map again for the backward pass, instead of keeping it.
 
-    The padding is said in another way, so that ONNX Runtime does not take the two for one.
+    It is a fifth of all feature maps' memory and a hundredth of the work. The second convolution
+    states its padding as ``auto_pad``: ONNX Runtime would merge two equal nodes.
     """
     relu = next((node for node in graph if node.op_type == "Relu"), None)
     convolution = _first_convolution(relu)

@@ -1,7 +1,8 @@
 """The objective: an encoder, and terms that loss heads make of its feature maps.
 
-Of a whole image (Objective), or of tiles: L = phi(sum of the tiles' statistics), so its gradient is
-the sum of what each tile's statistics pull back of phi's own gradient, the cotangents.
+``Objective`` takes a whole image. In tiles the loss is computed from the sums of all tiles'
+statistics (``Statistics``, ``Loss``). Its gradient by those sums, the cotangents, goes back through
+every tile's statistics (``Pullback``), and the tiles' gradients add up to the whole image's.
 """
 
 from __future__ import annotations
@@ -76,9 +77,10 @@ class Describe(nn.Module):
 
 
 class Statistics(nn.Module):
-    """A tile's share of all statistics, as one vector: sums over the positions of its own.
+    """All terms' statistics of a tile, in one vector: sums over the tile's own positions.
 
-    The mask, at the image's resolution, is 1 on whole positions of the deepest layer.
+    The mask has the image's resolution and is constant on every position of the deepest layer, so
+    that each layer's mask is the image's with every ``stride``-th row and column.
     """
 
     def __init__(self, objective: Objective) -> None:
@@ -97,7 +99,10 @@ class Statistics(nn.Module):
 
 
 class Pullback(nn.Module):
-    """What the gradient of a tile is the gradient of: cotangents times statistics."""
+    """The sum of cotangents times statistics.
+
+    Its gradient by the tile is what the tile adds to the image's gradient.
+    """
 
     def __init__(self, statistics: Statistics) -> None:
         super().__init__()
@@ -137,7 +142,7 @@ class Loss(nn.Module):
 
 
 def _heads(terms: Sequence[Term]) -> nn.ModuleList:
-    """So that their tensors are the module's."""
+    """The terms' heads as submodules, so that tracing finds their buffers."""
     return nn.ModuleList(dict.fromkeys(term.head for term in terms)).eval()
 
 

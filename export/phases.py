@@ -21,7 +21,7 @@ FLOAT = ir.TensorType(ir.DataType.FLOAT)
 
 
 class Tape:
-    """New nodes of a graph, until ``take``; the constants that they share are in it at once."""
+    """Collects new nodes for a graph until ``take``; constants are added to the graph at once."""
 
     def __init__(self, graph: ir.Graph) -> None:
         self._graph = graph
@@ -39,7 +39,7 @@ class Tape:
         return self._nodes[-1].outputs[0]
 
     def feature(self, operator: str, *inputs: ir.Value, **attributes: Any) -> ir.Value:
-        """An operator that makes a feature map of feature maps, or a Conv."""
+        """An operator whose output is a feature map with its first input's channels, or a Conv."""
         out = self.op(operator, *inputs, **attributes)
         channels = channels_of(inputs[1], 0) if operator == "Conv" else channels_of(inputs[0])
         out.shape, out.type = ir.Shape([1, channels, None, None]), FLOAT
@@ -53,7 +53,7 @@ class Tape:
         return self.feature("Conv", x, constant, group=channels, **attributes)
 
     def plus(self, x: ir.Value, y: ir.Value, factor: float = 1.0) -> ir.Value:
-        """The sum x + factor y, in one pass."""
+        """The sum x + factor y, which ONNX Runtime computes in one node."""
         return self.feature("Add", y if factor == 1 else self.depthwise(y, [[factor]]), x)
 
     def split(self, x: ir.Value) -> Phases:
@@ -62,7 +62,7 @@ class Tape:
         return [self.depthwise(x, corner, strides=[2, 2]) for corner in corners]
 
     def join(self, phases: Phases) -> ir.Value:
-        """The feature map: columns by a transposition, rows by laying them end to end."""
+        """The feature map of four phases: columns interleaved by Transpose, rows by Concat."""
         size = self.op("Shape", phases[0])
         wide = self.op("Mul", size, self.constant([1, 1, 1, 2]))
         full = self.op("Mul", size, self.constant([1, 1, 2, 2]))

@@ -64,7 +64,10 @@ def avg_pool2d_backward(
     count_include_pad: bool = True,
     divisor: int | None = None,
 ) -> Any:
-    """Each position's share, spread. The factor comes first: it folds into the convolution."""
+    """A quarter of the gradient for each of 2x2 positions.
+
+    The product comes before the Resize: there it folds into the next convolution's kernel.
+    """
     size, stride, padding = both(kernel), both(stride or kernel), both(padding)
     if ceil_mode:
         raise no_form("avg_pool2d", "with ceil_mode: leave it out")
@@ -148,12 +151,12 @@ def max_pool2d_with_indices_backward(
 def _halving_backward(grad: Any, x: Any, largest: Any) -> Any:
     """Of windows of 2x2 side by side.
 
-    Each corner of the windows is a plane; a corner takes what no earlier corner took, and the last
-    one the rest.
+    Each corner of the windows is a plane. A corner that has the maximum takes the gradient, unless
+    an earlier one took it; the last corner takes what is left.
     """
     left, planes = grad, []
-    # The ReLU's gradient, at a quarter of the positions. Not by a Mul with its mask: then ONNX
-    # Runtime would make the first corner's mask during the forward pass, and keep it.
+    # The ReLU's mask is applied here already, at a quarter of the positions. Not by a Mul: then
+    # ONNX Runtime would compute the first corner's mask during the forward pass, and keep it.
     if made_by(x, "Relu"):
         left = op.Sub(left, _where_zero(largest, left))
     ends = ints(2**31, 2**31)
@@ -169,7 +172,7 @@ def _halving_backward(grad: Any, x: Any, largest: Any) -> Any:
 
 
 def _where_zero(x: Any, y: Any) -> Any:
-    """What y is where x, never negative, is 0 (or below 1e-30). Where is several times slower."""
+    """Keep y where x, which is never negative, is 0 (or below 1e-30). Where would be slower."""
     return op.Mul(op.HardSigmoid(x, alpha=-1e30, beta=1.0), y)
 
 

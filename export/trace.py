@@ -1,6 +1,6 @@
 """Tracing: a torch module, or its gradient too, to a plain ONNX graph.
 
-Everything that leans on unstable corners of torch 2.13 is in this module.
+All use of torch 2.13's private or unstable functions is in this module.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def trace_gradient(
 ) -> ir.Model:
     """The forward pass and the gradient of its first output for its first input.
 
-    The gradient becomes the last output; of the others the last ones that ``outputs`` names stay.
+    The gradient becomes the last output. Of all outputs the last ``len(outputs)`` are kept.
     """
     table = dict(torch.export.default_decompositions())
     for operator in backward.BACKWARD:
@@ -126,7 +126,7 @@ def _to_onnx(program: ExportedProgram, outputs: Shapes) -> ir.Model:
 
 
 def finish(model: ir.Model, inputs: Shapes, outputs: Shapes, layout: Layout) -> bytes:
-    """Lay a traced model out, name what it takes and gives, and bind its weights; as a file."""
+    """A traced model as an ONNX file: memory saved, inputs and outputs named, weights external."""
     lower.lay_out(model)
     passes.ClearMetadataAndDocStringPass()(model)
     _separate(model.graph)
@@ -148,7 +148,7 @@ _OF_ENCODER = re.compile(r"module\.(?:statistics\.)?(?:objective\.)?encoder\.(.+
 
 
 def _weights_as_inputs(model: ir.Model, names: Collection[str]) -> None:
-    """So that no optimisation folds a kernel into the graph."""
+    """Make the encoder's tensors inputs for now: constants would be folded into the graph."""
     graph = model.graph
     for name in [name for name in graph.initializers if name in names]:
         value = graph.initializers[name]

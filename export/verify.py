@@ -207,8 +207,8 @@ class _Check:
     def compare(self, size: Pair, small: Pair) -> Report:
         """Every output's figure, and every term's.
 
-        Where the input of a ReLU is zero but for rounding, no two evaluations need to agree: so
-        where one picture is over the limit, another is tried. What is wrong is wrong with all.
+        Where the input of a ReLU is zero up to rounding, either gradient is right. So a picture
+        that is over the limit is followed by others: a real fault shows with all of them.
         """
         report: Report = []
         session = _Session(self.path)
@@ -250,7 +250,10 @@ class _Check:
         return found
 
     def _balance(self, feeds: dict[str, Array], smaller: dict[str, Array]) -> None:
-        """Give every term the same share of the gradient, in place: none hides behind another."""
+        """Scale the weights, in place, so that all terms have equal shares of the gradient.
+
+        Else the error of a small term would be hidden by a large one.
+        """
         key, start = "weights" if isinstance(self.module, Objective) else "cotangents", 0
         for part in _parts(feeds[key], self.terms, each=1 if key == "weights" else None):
             alone = np.zeros_like(feeds[key])

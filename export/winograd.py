@@ -1,11 +1,12 @@
-"""Winograd's convolutions, for CPUs: 16 products where 3x3 kernels take 36 for 2x2 positions.
+"""Winograd's convolutions, for CPUs: 16 products for 2x2 outputs, where a 3x3 kernel takes 36.
 
 F(2x2, 3x3) of Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks" (CVPR 2016): of a
 4x4 patch d and a kernel g the 2x2 outputs are A^T [(G g G^T) * (B^T d B)] A. Its coefficients are
 ones and halves, so it is as exact as the sums that it replaces.
 
-It pays only where nothing is moved for it: so a feature map between two such convolutions stays in
-its four phases, and the products are sixteen 1x1 convolutions. GPUs have kernels of their own.
+It pays only if no feature map is rearranged for it. So between two such convolutions a map stays
+split into its four phases (see phases.py), and the products are sixteen 1x1 convolutions. GPUs have
+kernels of their own. What else was tried: docs/decisions.md, 3 to 5.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ LEAST_CHANNELS = 128
 BLOCK = 16
 """Channels that lie side by side."""
 
-# B^T makes d0 - d2, d1 + d2, d2 - d1, d3 - d1; A^T is [[1, 1, 1, 0], [0, 1, -1, 1]]: the paper's,
-# but for the sign of the last row of one and the last column of the other.
+# B^T d = (d0 - d2, d1 + d2, d2 - d1, d3 - d1) and A^T = [[1, 1, 1, 0], [0, 1, -1, 1]]. In the paper
+# the last row of B^T and the last column of A^T have the other sign: the outputs are the same.
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 
 CORNERS = [[0, 0], [0, 1], [1, 0], [1, 1]]
-"""Where the phases begin."""
+"""(row, column) at which each phase begins."""
 
 Kernels = dict[tuple[int, int], ir.Value]
 
@@ -44,13 +45,16 @@ def rewrite(model: ir.Model) -> bool:
 
 
 class _Rewriter:
-    """A rule says whether it did a node; where none did, the node takes whole feature maps."""
+    """One rule for each operator, which says whether it replaced the node.
+
+    A node that was not replaced gets whole feature maps.
+    """
 
     def __init__(self, graph: ir.Graph) -> None:
         self.graph, self.tape = graph, Tape(graph)
         self.phases: dict[ir.Value, Phases] = {}
         self.apart: set[ir.Value] = set()
-        """Feature maps of which there are the phases alone."""
+        """Feature maps that exist only as their phases."""
         self.joined: dict[ir.Value, ir.Value] = {}
         self.kernels: dict[ir.Value, Kernels] = {}
         self.rules: dict[str, Callable[[ir.Node], bool]] = {
@@ -105,7 +109,7 @@ class _Rewriter:
         return self._replace(node, self.tape.depthwise(self._whole(x), [[number]]))
 
     def _sub(self, node: ir.Node) -> bool:
-        """A Sub would leave the blocked layout. An Add broadcasts as it does."""
+        """As x + (-1) y: there is no Sub in the blocked layout. Add broadcasts as Sub does."""
         x, y = _given(node)
         if not _in_blocks(x) or not _in_blocks(y) or {x, y} & self.apart:
             return False
@@ -124,7 +128,7 @@ class _Rewriter:
         return self._replace(node, self.tape.feature("Max", *self.phases[_given(node)[0]]))
 
     def _slice(self, node: ir.Node) -> bool:
-        """Every other row and column of max pooling's input: a phase."""
+        """Max pooling's gradient takes every other row and column of its input: that is a phase."""
         (x, *_), (start, end, *rest) = _given(node), _numbers(node)
         if start not in CORNERS or rest != [[2, 3], [2, 2]] or end is None or min(end) < 2**31:
             return False
@@ -133,7 +137,7 @@ class _Rewriter:
         return self._replace(node, self._phases(x)[CORNERS.index(start)])
 
     def _resize(self, node: ir.Node) -> bool:
-        """Average pooling's gradient, every position repeated: all phases are the same."""
+        """Average pooling's gradient repeats every position in 2x2: its four phases are equal."""
         modes = ("mode", "coordinate_transformation_mode", "nearest_mode")
         given = [node.attributes.get_string(key, "") for key in modes]
         doubles = _numbers(node)[1:2] == [[1, 1, 2, 2]]
@@ -142,7 +146,7 @@ class _Rewriter:
         return False
 
     def _depthtospace(self, node: ir.Node) -> bool:
-        """Max pooling's gradient, of a plane for each corner of the windows: those are phases."""
+        """Max pooling's gradient joins four planes, one for each corner of the windows: phases."""
         concat, attributes = _given(node)[0].producer(), node.attributes
         halves = attributes.get_string("mode", "DCR"), attributes.get_int("blocksize")
         if concat is None or concat.op_type != "Concat" or halves != ("DCR", 2):
@@ -158,13 +162,15 @@ class _Rewriter:
         plus, patches = self.tape.plus, self._patches(phases)
 
         def product(row: int, column: int) -> ir.Value:
-            shared = bias if (row, column) == (1, 1) else ()  # that one is in all four outputs
+            # Product (1, 1) is a summand of all four outputs: so the bias is added to it alone.
+            shared = bias if (row, column) == (1, 1) else ()
             return self.tape.feature("Conv", patches[row][column], kernels[row, column], *shared)
 
         def column(number: int, more: Phases | None = None) -> Phases:
-            """A^T times a column of products, and more.
+            """A^T times a column of products, plus ``more``.
 
-            The sum is made from the difference: so that alone waits for the second output.
+            m1 + m2 is computed as (m1 - m2) + 2 m2: then the difference alone, not both products,
+            is kept for the second row of outputs.
             """
             one, two = product(1, number), product(2, number)
             difference = plus(one, two, -1)
@@ -185,7 +191,10 @@ class _Rewriter:
         return [self._differences(even, odd, axis=1) for even, odd in rows]
 
     def _differences(self, even: ir.Value, odd: ir.Value, axis: int) -> list[ir.Value]:
-        """d0 - d2, d1 + d2, d2 - d1, d3 - d1, where d0 and d2 are at odd positions."""
+        """B^T along an axis: d0 - d2, d1 + d2, d2 - d1, d3 - d1.
+
+        A patch begins one position before its outputs: d0 and d2 are odd positions, d1 and d3 even.
+        """
         kernel = np.array([1.0, -1.0]).reshape((2, 1) if axis == 0 else (1, 2))
         before, after = np.roll([[1, 0, 0, 0], [0, 0, 1, 0]], axis, axis=1).tolist()
         return [
@@ -198,8 +207,8 @@ class _Rewriter:
     def _kernels(self, kernel: ir.Value) -> Kernels:
         """G g G^T: sixteen kernels (O, I, 1, 1), which ONNX Runtime computes when it opens a graph.
 
-        Those of the backward pass are the forward ones, transposed: where the kernel is flipped,
-        first and last change places.
+        A backward kernel is the forward one, transposed (in/out) and flipped. Its sixteen are those
+        of the forward kernel, transposed, with first and last row and column exchanged.
         """
         if kernel in self.kernels:
             return self.kernels[kernel]
@@ -284,7 +293,7 @@ def _splits(value: ir.Value) -> bool:
 
 
 def _even(side: Any) -> bool:
-    """Of a side such as ``4*s89``."""
+    """Whether a symbolic side such as ``4*s89`` is known to be even."""
     multiple = re.fullmatch(r"(\d+)\*\w+", str(side))
     return multiple is not None and int(multiple[1]) % 2 == 0
 
@@ -310,7 +319,7 @@ def _numbers(node: ir.Node) -> list[Any]:
 
 
 def _turned(kernel: ir.Value) -> ir.Value | None:
-    """The kernel that became this one for the backward pass, transposed (in/out) and flipped."""
+    """The forward kernel of a backward one: the latter is it, transposed (in/out) and flipped."""
     flip = kernel.producer()
     if flip is None or flip.op_type != "Slice" or _numbers(flip)[2:] != [[2, 3], [-1, -1]]:
         return None

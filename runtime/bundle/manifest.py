@@ -25,9 +25,14 @@ Pair = tuple[int, int]
 Shape = tuple[int | str, ...]
 """Of a graph's input or output: numbers, or ``height``, ``width``, ``height/8`` ..."""
 Source = Literal["content", "style", "style_map", "region", "given"]
-"""Where an input of a term comes from: the content's features at its layer, the means of the head's
-statistics of the style, the style's features at the layer (of a style fitted to the canvas), a mask
-(1, 1, h, w) in [0, 1] at the layer, any map that the caller brings."""
+"""Where an input of a term comes from.
+
+- ``content``: the content's features at the term's layer.
+- ``style``: the means of the head's statistics of the style.
+- ``style_map``: the features at the layer of the style, fitted to the canvas's size.
+- ``region``: a (1, 1, h, w) mask in [0, 1], at the layer's resolution.
+- ``given``: any map at the layer's resolution that the caller brings.
+"""
 MAPS: tuple[Source, ...] = ("content", "style_map", "region", "given")
 """Sources of maps: a tile takes its window of them."""
 
@@ -151,7 +156,8 @@ class Signature:
     inputs: dict[str, Shape]
     outputs: dict[str, Shape]
     floats_per_pixel: float
-    """Floats that live at once between them, at most, for every pixel."""
+    """The most float32 values between inputs and outputs that are in memory at the same time, for
+    each pixel."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -74,7 +74,7 @@ class Termination:
 class Graph:
     """A graph of a bundle at one size. ``run`` may be called by several threads.
 
-    One that is ``captured`` belongs to one run: what was recorded for a slot holds addresses.
+    A ``captured`` graph belongs to one run: CUDA has recorded the addresses of that run's slots.
     """
 
     def __init__(
@@ -120,8 +120,8 @@ class Graph:
             into: outputs that are written there; the others come in new memory.
             release: give the memory back that the graph took, instead of keeping it for the next
                 run.
-            slot: which addresses these are, from 1, where the graph is captured: all inputs and
-                all outputs must then be the same as at the first run with this number.
+            slot: number of the recording, from 1, where the graph is captured. All inputs and
+                outputs must be at the addresses of the first run with this number.
             termination: may end the call; what it writes ``into`` is then spoilt.
 
         Raises:
@@ -224,8 +224,9 @@ def session_options(bundle: Bundle, name: str, size: Size, threads: int | None) 
     """An onnxruntime.SessionOptions for a graph at a size."""
     options = onnxruntime().SessionOptions()
     options.log_severity_level = 4  # what goes wrong comes as an exception
-    options.enable_mem_pattern = False  # one block for everything: half as much memory again
-    options.enable_mem_reuse = False  # what is kept for the next value of its size is not free
+    # Each of these two would take more memory and no less time (docs/decisions.md, 13).
+    options.enable_mem_pattern = False
+    options.enable_mem_reuse = False
     options.intra_op_num_threads = threads or 0
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others run here too
     signature = bundle.manifest.signatures[name]
@@ -250,7 +251,10 @@ def trim() -> None:
 
 @contextmanager
 def _typed_errors(bundle: Bundle, name: str, device: Device) -> Iterator[None]:
-    """ONNX Runtime's errors have no common type, and say in words that memory ran out."""
+    """Turn ONNX Runtime's errors into ours.
+
+    They have no common type, and only their text says that memory ran out.
+    """
     try:
         yield
     except (Terminated, ImpastoError):

@@ -59,7 +59,7 @@ def budget(amount: int | str | None) -> int:
 
 
 def allowance(added: int) -> str:
-    """An amount, in steps of 100 MB, whose ``budget`` has room for so many bytes."""
+    """The least amount, in steps of 100 MB, whose ``budget`` is at least ``added`` bytes."""
     needed = added + used() + ledger.outstanding() + VARIES
     return f"{math.ceil(needed / SURE / 1e8) / 10:.1f}GB"
 

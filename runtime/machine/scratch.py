@@ -35,7 +35,7 @@ class Scratch:
         self.array = self.array.reshape(shape)
 
     def leave(self) -> None:
-        """The pages that were touched are the file's alone again."""
+        """Give back the memory of the pages that were touched; their content stays in the file."""
         if hasattr(mmap, "MADV_DONTNEED"):
             self._map.madvise(mmap.MADV_DONTNEED)
 
@@ -71,7 +71,7 @@ def _no_room(size: int, what: str, reason: str | None) -> ImpastoError:
 
 
 def _reserve(descriptor: int, size: int) -> None:
-    """Room for all of it: a map of a file with holes would end the process where the disk is full.
+    """Reserve the disk space of the whole file: else a write to the map on a full disk is SIGBUS.
 
     Raises:
         OSError: there is none.

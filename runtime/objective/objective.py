@@ -21,7 +21,10 @@ Targets = Mapping[str, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Slot:
-    """Room on the device for an image and its gradient, whose addresses stay: see ``captured``."""
+    """Memory on the device for an image and its gradient, always at the same addresses.
+
+    CUDA graphs need that: see ``captured`` in Graph.
+    """
 
     number: int
     """From 1."""
@@ -72,7 +75,7 @@ class Objective(ABC):
     def describe(
         self, image: Tensor, source: Source, maps: Targets | None = None
     ) -> dict[str, Tensor]:
-        """What an image of the objective's size is to the terms.
+        """The targets that an image of the objective's size gives.
 
         Args:
             image: of the canvas.
@@ -96,7 +99,10 @@ class Objective(ABC):
 
     @abstractmethod
     def evaluate(self, slot: Slot) -> Point:
-        """What its image has; where the loss is not finite, the gradient may be zero."""
+        """Loss, terms and gradient of the slot's image.
+
+        If the loss is not finite, the gradient may be zero.
+        """
 
     def slots(self, count: int) -> list[Slot]:
         """New ones, of the objective's size."""

@@ -1,7 +1,8 @@
 """The objective of an image tile by tile, with the result that the whole has.
 
-L = phi(S), S the sum of the tiles' statistics: a first pass over the tiles gives S, the loss graph
-gives phi and its gradient, the cotangents, and a second pass adds up what the tiles pull back.
+A first pass over the tiles adds up their statistics. The loss graph gives the loss of the sums, and
+its gradient by them, the cotangents. A second pass takes the cotangents back through every tile's
+statistics, and the tiles' gradients add up to the image's.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Tiled(Objective):
         self._scratches: dict[str, Scratch] = {}
         image = self._manifest.signatures[self._files.step].inputs["image"]
         host, sums = Device("cpu"), sum(math.prod(term.sums) for term in self._entry.terms)
-        # Not in the graphs' memory: what they take could not be given back while these are there.
+        # Outputs have memory of their own: one that lived in a graph's arena would keep the arena
+        # from being given back after a pass (docs/decisions.md, 19).
         self._found = {"sums": host.empty(sums), "gradient": host.empty(*fix(image, *shape))}
 
     @cached_property
@@ -134,7 +136,7 @@ class Tiled(Objective):
             gradient[:, :, tile.window[0], tile.window[1]] += found
 
     def _passing(self) -> Iterator[tuple[Tile, bool]]:
-        """The tiles, and which is the last: a pass's memory is given back before the next one."""
+        """Each tile, and whether it is the last: after that the graph gives its memory back."""
         return ((tile, tile is self._tiles[-1]) for tile in self._tiles)
 
     def _windows(self, tile: Tile, image: Tensor, maps: Targets) -> dict[str, OrtValue]:

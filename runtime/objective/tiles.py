@@ -1,7 +1,8 @@
 """Tiles: windows of one shape that cover a picture, and the positions that are each one's own.
 
-A window reaches the margin beyond its own positions, so that their features are those of the whole
-picture; only at the picture's border it ends with them, where the network's zero padding belongs.
+A window is wider than its own positions by a margin, so that their features are those of the whole
+picture. At the picture's border it has no margin: there the network pads with zeros, as it does for
+the whole picture.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def cut(height: int, width: int, shape: Pair, margin: Pair, alignment: Pair) -> 
 
 
 def tile_shape(height: int, width: int, pixels: int, margin: Pair, alignment: Pair) -> Pair | None:
-    """(height, width) of the windows of at most ``pixels`` that compute least in all.
+    """(height, width) of windows of at most ``pixels`` with the fewest pixels in all of them.
 
     Sides and margin are multiples of ``alignment``. None: windows so small would be all margin.
     """
@@ -81,7 +82,7 @@ def _most(length: int, margin: int, alignment: int) -> int:
 
 
 def _side(length: int, count: int, margin: int, alignment: int) -> int:
-    """Of a window, if an axis has so many."""
+    """Side of a window where ``count`` of them cover an axis."""
     if count == 1:
         return length
     return -(-(length - 2 * margin) // (count * alignment)) * alignment + 2 * margin

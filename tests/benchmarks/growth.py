@@ -27,7 +27,7 @@ BUDGET = "3GB"
 SHARE = 0.6
 """PyTorch goes on while it should take less than this of the free memory."""
 PIXELS = 12_000_000
-"""The steps that are measured are so many pixels' worth, 1 to 10."""
+"""So many steps are measured that they come to this many pixels, but at least 1 and at most 10."""
 PICTURE = ROOT / "docs" / "images" / "growth.png"
 
 

@@ -8,7 +8,7 @@ from pictures import tensor
 from rivals import reference
 
 CONTENT_WEIGHT, STYLE_WEIGHT = 0.01, 10.0
-"""pastiche's. Its 10 / C^2 a layer times a mean over C^2 is the reference's 1 / C^4 times 10."""
+"""pastiche's. Its style term is 10 / C^2 times a mean over C^2; the reference has the 1 / C^4."""
 
 
 class Judge:

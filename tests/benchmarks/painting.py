@@ -23,6 +23,9 @@ def last_scale(steps: Iterable[Step]) -> Iterator[Step]:
 
 
 def iteration(engine: Engine, content: Path, style: Path, **settings: Any) -> Callable[[], Step]:
-    """One iteration after the other; the first call comes after the coarser scales."""
+    """A function that does one more iteration of the finest scale.
+
+    The first call does the coarser scales too.
+    """
     run = engine.start(str(content), str(style), **settings)
     return last_scale(run).__next__

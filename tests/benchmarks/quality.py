@@ -41,7 +41,8 @@ NEAR = 1.03
 AGREEMENT = 1e-4
 """Relative, between the loss that pastiche prints for the content and the judge's."""
 TRIES, MORE = 8, 1.2
-"""Fewer iterations at the last are fewer at coarser scales too, which can cost some at the last."""
+"""A run of just enough iterations does fewer at coarser scales too, and may need some more at the
+last: it is tried so often, each time with so many times as many iterations."""
 FOLDER = ROOT / "build" / "quality"
 HEADER = (
     "pair | size | pastiche: steps | whole command, s | loss of its file "
