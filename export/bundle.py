@@ -52,14 +52,14 @@ class Recipe:
 
     content_layers: Sequence[str] = ("conv4_2",)
     style_layers: Sequence[str] = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
-    objective: str = "gatys"
-    """Name of the objective with these layers."""
-    objectives: Mapping[str, Layers] = field(default_factory=dict)
-    """More of them, by name, with the same heads."""
     heads: Sequence[Head] = ()
     poolings: Sequence[str] | None = None
     """None: the encoder's first."""
     history_size: int = 10
+    objective: str = "gatys"
+    """Name of the objective with these layers."""
+    objectives: Mapping[str, Layers] = field(default_factory=dict)
+    """More of them, by name, with the same heads."""
 
     def places(self, encoder: type[Encoder] | Encoder) -> dict[str, list[tuple[Head, str]]]:
         """By objective, every head at its layers.
