@@ -35,7 +35,7 @@ def test_no_mask_is_taken_for_the_default(bundle: Bundle) -> None:
 
 
 def test_lbfgs_has_no_operator_that_webgpu_lacks(bundle: Bundle) -> None:
-    graph = onnx.load_from_string(bundle.files[bundle.manifest.optimisers.lbfgs]).graph
+    graph = onnx.load_from_string(bundle.files[bundle.manifest.optimizers.lbfgs]).graph
     operators = {node.op_type for node in graph.node}
     assert {"And", "Not", "ReduceSum"} <= operators
     assert not operators & {"Or", "MatMul"}
