@@ -154,15 +154,16 @@ def _halving_backward(grad: Any, x: Any, largest: Any) -> Any:
     Each corner of the windows is a plane. A corner that has the maximum takes the gradient, unless
     an earlier one took it; the last corner takes what is left.
     """
+    ends, axes, steps = ints(2**31, 2**31), ints(2, 3), ints(2, 2)
+    starts = [ints(row, column) for row, column in ((0, 0), (0, 1), (1, 0))]
+    corners = [op.Slice(x, start, ends, axes, steps) for start in starts]
     left, planes = grad, []
     # The ReLU's mask is applied here already, at a quarter of the positions. Not by a Mul: then
     # ONNX Runtime would compute the first corner's mask during the forward pass, and keep it.
     if made_by(x, "Relu"):
         left = op.Sub(left, _where_zero(largest, left))
-    ends = ints(2**31, 2**31)
-    for corner in ((0, 0), (0, 1), (1, 0)):
-        plane = op.Slice(x, ints(*corner), ends, ints(2, 3), ints(2, 2))
-        planes.append(_where_zero(op.Sub(largest, plane), left))
+    for corner in corners:
+        planes.append(_where_zero(op.Sub(largest, corner), left))
         left = op.Sub(left, planes[-1])
     planes.append(left)
     gradient = op.DepthToSpace(op.Concat(*planes, axis=1), blocksize=2)
