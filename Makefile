@@ -7,7 +7,7 @@ GPU := .venv/gpu
 EXAMPLE := models/example
 TEST_EXTRAS := cpu,export,test
 
-.PHONY: help demo test check unit coverage wheel bench bench-gpu artifacts clean
+.PHONY: help demo test check unit coverage soak wheel bench bench-gpu artifacts clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ unit: $(TEST)/ready ## tests of the sources
 
 coverage: $(TEST)/ready ## the same, and which lines they reach: slower by a half
 	$(TEST)/bin/python -m pytest --cov=impasto --cov-report=term-missing
+
+soak: $(TEST)/ready ## what takes too long for every day
+	$(TEST)/bin/python -m pytest -m soak
 
 wheel: $(WHEEL)/ready ## tests of the built wheel, where no torch is installed
 	$(WHEEL)/bin/python -m pytest tests/wheel

@@ -32,7 +32,7 @@ LBFGS_IMAGES = 14
 ARENA, TILE_ARENA = 1.3, 1.4
 """What ONNX Runtime takes, in units of what lives at once: 1.27 to 1.5, as it grows by powers of
 two. Tiles are there to keep to what was allowed."""
-WHOLE_GRAPHS, TILE_GRAPHS = 250_000_000, 480_000_000
+WHOLE_GRAPHS, TILE_GRAPHS = 340_000_000, 520_000_000
 """Bytes of the kernels in the graphs that a scale keeps open."""
 OPENING = 450_000_000
 """What opening a graph takes for a moment: the least that a scale needs, however small."""
