@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from . import records
 from .errors import CheckpointError
-from .level import Level, Pictures
+from .inputs import Pictures
+from .level import Level
 from .machine.atomic import refusal, writing
 from .objective import Point
 from .planning.plan import Plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Unpack, cast
 
 import numpy as np
@@ -16,14 +16,13 @@ from .bundle.manifest import Manifest
 from .errors import CheckpointError
 from .graphs.device import choose_device
 from .graphs.pool import Graphs
-from .level import Pictures
+from .inputs import Inputs, of_plan
 from .loop import Loop
 from .machine.memory import Reservation, budget, planning, reserve
 from .machine.scratch import check_room
-from .pictures.image import Picture, Source, picture_size, read_picture
+from .pictures.image import Source
 from .planning.estimate import Estimate, estimate
 from .planning.plan import Plan, make_plan
-from .planning.sizes import Size, Sizes, style_size
 from .run import Result, Run, Step
 from .settings import (
     Machine,
@@ -135,11 +134,13 @@ class Engine:
             ImageError: a picture cannot be read.
             SettingError: a value is out of range, unknown, or at odds with another.
         """
-        sources = _Sources(content, _several(style), init_image)
+        inputs = Inputs.of(content, style, init_image)
         with planning():
-            plan, machine = self._plan(sources, given)
+            plan, machine = self._plan(inputs, given)
             reservation = self._reserve(plan, machine)
-        loop = Loop(self._graphs, plan, self._pictures(plan, sources, machine))
+        room = plan.memory + budget(machine.memory)  # its own, and what nobody has
+        pictures = inputs.read(self.manifest, plan, machine.max_pixels, room)
+        loop = Loop(self._graphs, plan, pictures)
         run = Run(loop, machine, self._bundle.digest, reservation)
         if maps:
             run.set_maps(maps)
@@ -181,7 +182,7 @@ class Engine:
         machine = replace(self._machine, **check_all(Machine, {"deadline": deadline}))
         reservation = self._reserve(plan, machine)
         try:
-            loop = Loop(self._graphs, plan, self._of_plan(plan, **found.pictures()))
+            loop = Loop(self._graphs, plan, of_plan(self.manifest, plan, **found.pictures()))
             level = loop.open(where.scale, found.maps) if where else None
             state = checkpoint.unpack(found, level) if level else None
             run = Run(loop, machine, self._bundle.digest, reservation, state)
@@ -206,33 +207,22 @@ class Engine:
         Raises:
             ImageError, SettingError: as in ``start``.
         """
-        sources = _Sources(content, _several(content if style is None else style), init_image)
-        plan, _ = self._plan(sources, given)
+        inputs = Inputs.of(content, content if style is None else style, init_image)
+        plan, _ = self._plan(inputs, given)
         return estimate(self._graphs, plan)
 
-    def _plan(self, sources: _Sources, given: RunKeywords) -> tuple[Plan, Machine]:
+    def _plan(self, inputs: Inputs, given: RunKeywords) -> tuple[Plan, Machine]:
         """From headers alone: no picture is decoded."""
         own = {name: value for name, value in given.items() if name in RUN_FIELDS}
         machine = replace(self._machine, **check_all(Machine, own))
         settings = self.settings(
-            content=sources.content is not None,
-            styles=len(sources.styles),
-            image=sources.image is not None,
+            content=inputs.content is not None,
+            styles=len(inputs.styles),
+            image=inputs.image is not None,
             **cast(SettingsKeywords, {k: v for k, v in given.items() if k not in own}),
         )
 
-        channels, least = self.manifest.canvas.channels, self.manifest.encoder.alignment
-
-        def size(source: Source) -> Size:
-            return picture_size(
-                source, max_pixels=machine.max_pixels, channels=channels, least=least
-            )
-
-        sizes = Sizes(
-            content=None if sources.content is None else size(sources.content),
-            styles=tuple(size(style) for style in sources.styles),
-            image=None if sources.image is None else size(sources.image),
-        )
+        sizes = inputs.sizes(self.manifest, machine.max_pixels)
         room = budget(machine.memory) + self._graphs.held
         return make_plan(self.manifest, settings, sizes, room), machine
 
@@ -243,61 +233,3 @@ class Engine:
         if missing > 0:
             self._graphs.release(missing)
         return reserve(plan.memory)
-
-    def _pictures(self, plan: Plan, sources: _Sources, machine: Machine) -> Pictures:
-        """Decoded, and no larger than the plan needs."""
-        room = plan.memory + budget(machine.memory)  # its own, and what nobody has
-        channels = self.manifest.canvas.channels
-
-        def read(source: Source, most: Size) -> Picture:
-            return read_picture(
-                source,
-                max_pixels=machine.max_pixels,
-                within=most,
-                memory=room,
-                channels=channels,
-                least=least,
-            )
-
-        least = self.manifest.encoder.alignment
-        shapes = zip(sources.styles, plan.sizes.styles, strict=True)
-        return self._of_plan(
-            plan,
-            content=None if sources.content is None else read(sources.content, plan.size),
-            styles=tuple(read(s, style_size(shape, plan.size, least)) for s, shape in shapes),
-            image=None if sources.image is None else read(sources.image, plan.size),
-        )
-
-    def _of_plan(
-        self,
-        plan: Plan,
-        content: Picture | None,
-        styles: tuple[Picture, ...],
-        image: Picture | None,
-    ) -> Pictures:
-        canvas, settings = self.manifest.canvas, plan.settings
-        return Pictures(
-            content=content,
-            styles=styles,
-            image=image,
-            init=settings.init,
-            seed=settings.seed,
-            low=canvas.low,
-            high=canvas.high,
-            channels=canvas.channels,
-        )
-
-
-@dataclass(frozen=True)
-class _Sources:
-    """What a run was given, not read yet."""
-
-    content: Source | None
-    styles: list[Source]
-    image: Source | None
-
-
-def _several(style: Source | Sequence[Source] | None) -> list[Source]:
-    if style is None:
-        return []
-    return list(style) if isinstance(style, (list, tuple)) else [style]  # type: ignore[list-item]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 
@@ -14,59 +13,15 @@ from numpy.typing import NDArray
 from .bundle.manifest import Input, Term, fix
 from .errors import SettingError
 from .graphs.pool import AnyGraphs
+from .inputs import Pictures
 from .objective import Objective, Point, Slot, make_objective
 from .optimizers import make_optimizer
 from .pictures.image import Picture, from_tensor, padded_size, resample, to_tensor
 from .planning.plan import Plan
-from .planning.sizes import Size, style_size
+from .planning.sizes import style_size
 from .state import State
 
 Targets = dict[str, NDArray[np.float32]]
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Pictures:
-    """The pictures of a run, (height, width, channels) in the canvas' range, no larger than used.
-
-    ``low`` and ``high`` are that range; noise comes from ``seed``.
-    """
-
-    content: Picture | None
-    styles: tuple[Picture, ...]
-    image: Picture | None
-    """The user's first image."""
-    init: str
-    seed: int
-    low: float
-    high: float
-    channels: int
-
-    def start(self, size: Size) -> Picture:
-        """The first image at a size, without what coarser scales found."""
-        if self.init == "noise":
-            noise = np.random.default_rng(self.seed).random((*size, self.channels), np.float32)
-            return noise * np.float32(self.high - self.low) + np.float32(self.low)
-        source = self.content if self.init == "content" else self.image
-        assert source is not None
-        return self.resized(source, size)
-
-    def resized(self, picture: Picture, size: Size) -> Picture:
-        """A picture at another size."""
-        return self._clipped(resample(picture, *size))
-
-    def refined(self, image: Picture, coarse: Size, fine: Size) -> Picture:
-        """The first image of a finer scale: its own start, changed as the coarser one was.
-
-        So what the coarser scale left alone stays as fine as the photograph. Noise has nothing to
-        keep.
-        """
-        if self.init == "noise":
-            return self.resized(image, fine)
-        change = resample(image - self.start(coarse), *fine)
-        return self._clipped(self.start(fine) + change)
-
-    def _clipped(self, image: Picture) -> Picture:
-        return image.clip(self.low, self.high, out=image)
 
 
 class Level:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from .errors import DivergenceError
 from .graphs.pool import Graphs
 from .graphs.session import Termination
-from .level import Level, Pictures
+from .inputs import Pictures
+from .level import Level
 from .objective import Point
 from .optimizers import Memory
 from .pictures.image import Picture

@@ -75,7 +75,6 @@ def picture_size(
     source: Source,
     *,
     max_pixels: int = MAX_PIXELS,
-    channels: int = 3,
     least: tuple[int, int] = (MIN_SIDE, MIN_SIDE),
 ) -> tuple[int, int]:
     """(height, width) that ``read_picture`` will give of ``source``, from its header alone.
@@ -83,7 +82,7 @@ def picture_size(
     No side may be below ``least``. Raises ImageError as ``read_picture`` does, for all that can be
     told without decoding.
     """
-    with _opened(source, max_pixels, channels) as picture:
+    with _opened(source, max_pixels) as picture:
         _check_side(picture, least)
         return picture.size
 
@@ -94,7 +93,6 @@ def read_picture(
     max_pixels: int = MAX_PIXELS,
     within: tuple[int, int] | None = None,
     memory: int | None = None,
-    channels: int = 3,
     least: tuple[int, int] = (MIN_SIDE, MIN_SIDE),
 ) -> NDArray[np.float32]:
     """Read ``source`` as (height, width, 3) float32 RGB in [0, 1], C-contiguous.
@@ -108,20 +106,16 @@ def read_picture(
     A picture with a side below ``least``, of more than ``max_pixels``, or that takes more than
     ``memory`` bytes to read, is refused before it is decoded. One that is higher or wider than
     ``within``, (height, width), comes in exactly that size, as ``resize`` would make it of the
-    whole. Where ``channels`` are not 3, nothing but an array (height, width, channels) can be read.
+    whole.
 
     Raises ImageError for everything that is not such a picture.
     """
-    with _opened(source, max_pixels, channels) as picture:
+    with _opened(source, max_pixels) as picture:
         _check_side(picture, least)
         height, width = size = picture.size
         if within is not None and (height > within[0] or width > within[1]):
             size = within
-        peak = (
-            picture.decoding
-            + _WORKING * max(BAND, picture.width)
-            + 4 * channels * size[0] * size[1]
-        )
+        peak = picture.decoding + _WORKING * max(BAND, picture.width) + 12 * size[0] * size[1]
         if memory is not None and peak > memory:
             raise ImageError(
                 f"{picture.name} takes {show_bytes(peak)} to read, and {show_bytes(memory)} are "
@@ -129,10 +123,31 @@ def read_picture(
                 Field("memory", allowance(peak)),
             )
         picture.load()
-        result = np.empty((*size, channels), np.float32)
+        result = np.empty((*size, 3), np.float32)
         upright = turned(result, picture.orientation)
         assemble(picture.rows, picture.height, picture.width, upright)
         return result
+
+
+def check_values(
+    source: object, channels: int, low: float, high: float, least: tuple[int, int]
+) -> NDArray[np.float32]:
+    """What fills a canvas that is no picture's: an array (height, width, channels) of floats.
+
+    Raises ImageError for another kind, shape or range, or a side below ``least``.
+    """
+    if not isinstance(source, np.ndarray) or source.dtype.kind != "f" or source.ndim != 3:
+        raise ImageError(f"give an array (height, width, {channels}) of floats for this canvas")
+    if source.shape[2] != channels or source.shape[0] < least[0] or source.shape[1] < least[1]:
+        raise ImageError(
+            f"the array has shape {source.shape}; give (height, width, {channels}), at least "
+            f"{least[0]} x {least[1]}"
+        )
+    if not low <= source.min() <= source.max() <= high:  # false for NaN too
+        raise ImageError(
+            f"the array holds {source.min():g} to {source.max():g}; give {low:g} to {high:g}"
+        )
+    return source.astype(np.float32)
 
 
 @dataclass
@@ -140,7 +155,6 @@ class _Given:
     """An array that somebody gave, as ``Stored`` is a file."""
 
     array: NDArray[Any]
-    channels: int
     name = "the array"
     orientation = 1
     decoding = 0
@@ -151,11 +165,8 @@ class _Given:
 
     def __post_init__(self) -> None:
         array = self.array
-        kinds = {(), (3,)} if self.channels == 3 else {(self.channels,)}
-        if array.ndim not in {2, 3} or array.shape[2:] not in kinds:
-            raise ImageError(
-                f"the array has shape {array.shape}; give (height, width, {self.channels})"
-            )
+        if array.ndim not in {2, 3} or array.shape[2:] not in {(), (3,)}:
+            raise ImageError(f"the array has shape {array.shape}; give (height, width, 3) as RGB")
         if array.dtype != np.uint8 and array.dtype.kind != "f":
             raise ImageError(f"the array holds {array.dtype}; give uint8, or floats from 0 to 1")
         self.height, self.width = array.shape[:2]
@@ -174,17 +185,13 @@ class _Given:
 
 
 @contextmanager
-def _opened(source: Source, max_pixels: int, channels: int) -> Iterator[Stored | _Given]:
+def _opened(source: Source, max_pixels: int) -> Iterator[Stored | _Given]:
     """What ``source`` is, up to its pixels; its size is in the limits."""
     if isinstance(source, np.ndarray):
-        picture: Stored | _Given = _Given(source, channels)
+        picture: Stored | _Given = _Given(source)
         with _readable(picture.name):
             _check_size(picture, max_pixels)
             yield picture
-    elif channels != 3:
-        raise ImageError(
-            f"a canvas of {channels} channels takes arrays (height, width, {channels})"
-        )
     elif isinstance(source, Image.Image):
         with _readable("the image"):
             picture = stored(source, "the image")

@@ -21,6 +21,7 @@ from impasto.export import Encoder, Head, Recipe, export_bundle, masked
 from impasto.export.encoder import measure
 from impasto.export.terms import Term
 from impasto.export.verify import check_additive
+from impasto.runtime import Engine, ImageError
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import Layer, fix
 from impasto.runtime.errors import ImpastoError, SettingError
@@ -68,6 +69,35 @@ def make(own: Any, tmp_path_factory: pytest.TempPathFactory) -> Make:
         return found[name]
 
     return case
+
+
+def test_the_engine_paints_on_a_canvas_of_five_channels_and_one_row(
+    make: Make, tmp_path: Path
+) -> None:
+    """Scales, tiles or not, both optimizers, a checkpoint: nothing knows the number 3."""
+    folder = make("Sound").graphs.bundle.path
+    engine = Engine.load(folder, device="cpu")
+    content, style = (
+        np.random.default_rng(seed).uniform(-1, 3, (1, width, 5)).astype(np.float32)
+        for seed, width in ((1, 200), (2, 150))
+    )
+    for optimizer in ("lbfgs", "adam"):
+        settings: dict[str, Any] = {"size": 200, "min_size": 100, "schedule": (3, 6)}
+        run = engine.start(content, style, optimizer=optimizer, **settings)
+        assert [scale.size for scale in run.plan.scales] == [(1, 100), (1, 200)]
+        for step in run:
+            if (step.scale, step.iteration) == (2, 2):
+                run.save(tmp_path / "run.checkpoint")
+        result = run.result()
+        assert result.image.shape == (1, 200, 5)
+        assert -1 <= result.image.min() < result.image.max() <= 3
+        first = sum(result.initial_terms[name] for name in result.terms if "style" in name)
+        assert sum(result.terms[name] for name in result.terms if "style" in name) < first
+        again = engine.resume(tmp_path / "run.checkpoint").finish()
+        np.testing.assert_array_equal(again.image, result.image)
+    for wrong in (content[:, :, :3], content + 9, content[:, :1], "photo.jpg"):
+        with pytest.raises(ImageError):
+            engine.start(wrong, style)
 
 
 HEADS = {
