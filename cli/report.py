@@ -80,7 +80,10 @@ def estimate_costs(given: Given) -> None:
     for scale in found.plan.scales:
         height, width = scale.size
         how = f"{scale.optimizer}, history {scale.history}" if scale.history else scale.optimizer
-        tiles = f", in tiles of {scale.tile_pixels:,} pixels" if scale.tile_pixels else ""
+        tiles = ""
+        if scale.tile_pixels:
+            times = scale.work / (height * width)
+            tiles = f", in tiles of {scale.tile_pixels:,} pixels: {times:.1f} times a whole's time"
         print(f"  {scale.iterations} iterations at {width} x {height}: {how}{tiles}")
 
 

@@ -149,6 +149,10 @@ def test_an_estimate(impasto: Program, photo: Path) -> None:
     assert scale["tile_pixels"] < 640 * 426
     assert found["memory"] <= 8e8
     assert found["seconds"] > 1
+    tight = impasto(*command, "--memory", "800MB").stdout
+    times = re.search(r"in tiles of [\d,]+ pixels: (\d\.\d) times a whole's time", tight)
+    assert times
+    assert float(times[1]) > 1.5
     text = impasto(*command).stdout
     assert re.match(
         r"640 x 426 pixels: about \d.* and \d.* of memory; convolutions: (plain|winograd) ", text
