@@ -201,8 +201,8 @@ def _term(manifest: Manifest, term: Term) -> Iterator[str]:
         yield f"its statistics have the shape {_short(term.sums)}"
     layer = manifest.layer(term.layer)
     sides = tuple(
-        axis if stride == 1 else f"{axis}/{stride}"
-        for axis, stride in zip(("height", "width"), layer.stride, strict=True)
+        axis // stride if isinstance(axis, int) else axis if stride == 1 else f"{axis}/{stride}"
+        for axis, stride in zip((_height(manifest), "width"), layer.stride, strict=True)
     )
     for value in term.inputs:
         channels = value.shape[1] if len(value.shape) == 4 else 0
@@ -243,12 +243,17 @@ def _text(settings: Mapping[str, Any], key: str, default: Iterable[str]) -> str:
     return str(settings.get(key, next(iter(default))))
 
 
-def _signatures(manifest: Manifest) -> Iterator[str]:
+def _height(manifest: Manifest) -> int | str:
+    """Of the image, as the first objective's step graph has it: a number if it is fixed."""
     step = next(iter(next(iter(manifest.objectives.values())).poolings.values())).step
     image = manifest.signatures[step].inputs.get("image", ())
-    height = image[2] if len(image) == 4 else 0
+    return image[2] if len(image) == 4 else 0
+
+
+def _signatures(manifest: Manifest) -> Iterator[str]:
+    height = _height(manifest)
     if height != "height" and not (isinstance(height, int) and 1 <= height <= MOST_PIXELS):
-        yield f"{step}: its image has the shape {_short(image)}"
+        yield f"the image's height is {_short(height)}"
     image = (1, manifest.canvas.channels, height, "width")
     for file, (inputs, outputs) in expected_signatures(manifest, image).items():
         signature = manifest.signatures[file]

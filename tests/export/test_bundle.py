@@ -229,11 +229,11 @@ def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("recipe", "reason"),
     [
-        (Recipe(content_layers=["conv6_1"]), "no layer 'conv6_1' in vgg19: it has conv1_1 to"),
-        (Recipe(style_layers=["relu1_1"]), "no layer 'relu1_1'"),
-        (Recipe(heads=[Unlike(), Unlike()]), "a head has a name that is taken"),
-        (Recipe(heads=[type("Clash", (Unlike,), {"name": "gradient"})()]), "name that is taken"),
-        (Recipe(content_layers=[], style_layers=[]), "no layer at all"),
+        (Recipe(content_layers=["conv6_1"]), "layer='conv6_1': vgg19 has conv1_1 to"),
+        (Recipe(style_layers=["relu1_1"]), "layer='relu1_1'"),
+        (Recipe(heads=[Unlike(), Unlike()]), "a name is taken, by another"),
+        (Recipe(heads=[type("Clash", (Unlike,), {"name": "gradient"})()]), "a name is taken"),
+        (Recipe(content_layers=[], style_layers=[]), "layer='none': name a content"),
     ],
 )
 def test_recipes_that_make_no_sense(tmp_path: Path, recipe: Recipe, reason: str) -> None:

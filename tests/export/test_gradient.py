@@ -10,8 +10,7 @@ a little darker: flat stays flat, ties stay ties, and what is wrong is wrong the
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -21,7 +20,6 @@ import torch
 from numpy.typing import NDArray
 
 from impasto.runtime.bundle.bundle import Bundle
-from impasto.runtime.graphs import session
 from impasto.runtime.graphs.device import Device
 from impasto.runtime.graphs.pool import Graphs
 
@@ -56,18 +54,19 @@ def tensor(photo: Callable[..., Any]) -> Callable[..., Tensor]:
 
 
 @pytest.fixture(scope="module")
-def ours(tensor: Callable[..., Tensor]) -> Iterator[Callable[..., Ours]]:
+def ours(tensor: Callable[..., Tensor]) -> Callable[..., Ours]:
     """Terms and gradient by the step graph at a size, its targets by the describe graph."""
-    plain, twins = Bundle("vgg19"), Bundle("vgg19")
-    plain.manifest = dataclasses.replace(plain.manifest, winograd={})
+    bundle = Bundle("vgg19")
+    kinds = {kind: Graphs(bundle, Device("cpu"), None, kind) for kind in ("plain", "winograd")}
 
     def at(pooling: str, size: Size, convolutions: str = "winograd") -> Ours:
-        bundle = twins if convolutions == "winograd" else plain
-        graphs = Graphs(bundle, Device("cpu"), None)
+        graphs = kinds[convolutions]
         upload = graphs.device.upload
         objective = graphs.bundle.manifest.objectives["gatys"]
         files = objective.poolings[pooling]
-        describe, step = graphs.get(files.describe, *size), graphs.get(files.step, *size)
+        describe, step = (
+            graphs.get(name, *size, pixels=10**9) for name in (files.describe, files.step)
+        )
         targets: dict[str, Any] = {}
         for kind in ("content", "style"):
             found = describe.run({"image": upload(tensor(kind, *size))})
@@ -83,9 +82,7 @@ def ours(tensor: Callable[..., Tensor]) -> Iterator[Callable[..., Ours]]:
 
         return evaluate
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session, "WINOGRAD_PIXELS", 0)
-        yield cache(at)
+    return cache(at)
 
 
 @pytest.fixture(scope="module")

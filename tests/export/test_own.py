@@ -267,12 +267,10 @@ def test_what_is_missing_is_zeros_and_regions_are_everywhere(
 def test_targets_of_another_name_or_shape_are_told(make: Make, pixels: int | None) -> None:
     case = make("Plain")
     objective = make_objective(case.graphs, "gatys", "own", case.size, pixels)
-    with pytest.raises(
-        SettingError, match=r"no term takes 'mine': there are content.second.target"
-    ):
+    with pytest.raises(SettingError, match=r"maps='mine': the terms take content.second.target"):
         objective.set_targets({"mine": np.zeros(3, np.float32)}, [1.0] * 9)
     wrong = {"temporal.trust": np.zeros((1, 1, 3, 3), np.float32)}
-    with pytest.raises(SettingError, match=r"temporal.trust must have the shape \(1, 1, 24, 36\)"):
+    with pytest.raises(SettingError, match=r"temporal.trust.: give the shape \(1, 1, 24, 36\)"):
         objective.set_targets(wrong, [1.0] * 9)
 
 
@@ -364,10 +362,10 @@ def test_it_is_refused_before_anything_is_written(own: Any, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("declared", "part"),
     [
-        ({"inputs": {"target": "picture"}}, "no source 'picture' for its input 'target'"),
+        ({"inputs": {"target": "picture"}}, "input 'target' has the source 'picture'"),
         ({"inputs": {"not a name": "given"}}, "'not a name' is no name"),
         ({"count": "region"}, "it counts 'region', which is no region or given input"),
-        ({"layers": ("third",)}, "no layer 'third' in plain: it has first to second"),
+        ({"layers": ("third",)}, "layer='third': plain has first to second"),
     ],
 )
 def test_declarations_that_make_no_sense(own: Any, declared: dict[str, Any], part: str) -> None:
