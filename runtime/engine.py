@@ -14,7 +14,7 @@ from . import checkpoint
 from .bundle.bundle import Bundle
 from .bundle.manifest import Manifest
 from .errors import CheckpointError
-from .graphs.device import choose_device
+from .graphs.installation import choose_device
 from .graphs.pool import Graphs
 from .inputs import Inputs, of_plan
 from .loop import Loop

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -11,9 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.bundle.bundle import Bundle
-from impasto.runtime.bundle.manifest import fix
-from impasto.runtime.errors import DeviceError, SettingError
+from impasto.runtime.errors import DeviceError
 
 OrtValue = Any
 """An onnxruntime.OrtValue: float32, on the device."""
@@ -90,54 +87,3 @@ class Device:
         """The array on the device; on the CPU the value is a view of it."""
         contiguous = np.ascontiguousarray(array, np.float32)
         return onnxruntime().OrtValue.ortvalue_from_numpy(contiguous, self.kind, self.index)
-
-
-def choose_device(
-    wanted: str, bundle: Bundle, tf32: bool = False, cuda_graphs: bool = False
-) -> Device:
-    """The device of ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; one that has run a real graph.
-
-    Raises:
-        DeviceError: CUDA was asked for by name and does not work.
-        SettingError: no such device exists.
-    """
-    matched = re.fullmatch(r"auto|cpu|cuda(?::(\d{1,3}))?", wanted)
-    if not matched:
-        raise SettingError("device", wanted, "say auto, cpu, cuda or cuda:N")
-    if wanted == "cpu":
-        onnxruntime()
-        return Device("cpu")
-    device = Device("cuda", int(matched[1] or 0), tf32, cuda_graphs)
-    problem = cuda_problem(device, bundle)
-    if problem is None:
-        return device
-    if wanted == "auto":
-        return Device("cpu")
-    raise DeviceError(f"{device} cannot be had: {problem}; --device cpu works everywhere")
-
-
-def cuda_problem(device: Device, bundle: Bundle) -> str | None:
-    """Why CUDA does not work here, found by running a small graph on it; None if it does."""
-    module = onnxruntime()
-    if "CUDAExecutionProvider" not in module.get_available_providers():
-        if "onnxruntime-gpu" in installed_builds():
-            return (
-                "onnxruntime and onnxruntime-gpu are both installed, so the module is CPU-only: "
-                "pip uninstall onnxruntime onnxruntime-gpu, then pip install 'impasto[gpu]'"
-            )
-        return "this build of ONNX Runtime has no CUDA: pip install 'impasto[gpu]'"
-    module.preload_dlls()
-    from .session import Graph  # it needs a device
-
-    name = bundle.manifest.optimizers.adam
-    try:
-        graph = Graph(bundle, name, 16, 16, device)
-        shapes = bundle.manifest.signatures[name].inputs
-        graph.run(
-            {k: device.upload(np.zeros(fix(s, 16, 16), np.float32)) for k, s in shapes.items()}
-        )
-    except DeviceError as error:
-        return str(error)
-    except Exception as error:  # the provider's errors have no common type
-        return str(error).splitlines()[0][:200]
-    return None

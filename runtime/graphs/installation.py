@@ -1,14 +1,19 @@
-"""What is installed here and what works: ONNX Runtime's builds, providers, CUDA, convolutions."""
+"""What is installed here, what works, and which device is taken."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
+import numpy as np
+
 from impasto.runtime.bundle.bundle import Bundle
-from impasto.runtime.errors import ImpastoError
+from impasto.runtime.bundle.manifest import fix
+from impasto.runtime.errors import DeviceError, Field, ImpastoError, SettingError
 
 from .convolutions import choose_convolutions
-from .device import Device, cuda_problem, installed_builds, onnxruntime
+from .device import Device, installed_builds, onnxruntime
+from .session import Graph
 
 
 @dataclass(frozen=True)
@@ -55,3 +60,54 @@ def examine_installation() -> Installation:
         cuda=cuda,
         problems=tuple(problems),
     )
+
+
+def choose_device(
+    wanted: str, bundle: Bundle, tf32: bool = False, cuda_graphs: bool = False
+) -> Device:
+    """The device of ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; one that has run a real graph.
+
+    Raises:
+        DeviceError: CUDA was asked for by name and does not work.
+        SettingError: no such device exists.
+    """
+    matched = re.fullmatch(r"auto|cpu|cuda(?::(\d{1,3}))?", wanted)
+    if not matched:
+        raise SettingError("device", wanted, "say auto, cpu, cuda or cuda:N")
+    if wanted == "cpu":
+        onnxruntime()
+        return Device("cpu")
+    device = Device("cuda", int(matched[1] or 0), tf32, cuda_graphs)
+    problem = cuda_problem(device, bundle)
+    if problem is None:
+        return device
+    if wanted == "auto":
+        return Device("cpu")
+    raise DeviceError(
+        f"{device} cannot be had: {problem}; ", Field("device", "cpu"), " always works"
+    )
+
+
+def cuda_problem(device: Device, bundle: Bundle) -> str | None:
+    """Why CUDA does not work here, found by running a small graph on it; None if it does."""
+    module = onnxruntime()
+    if "CUDAExecutionProvider" not in module.get_available_providers():
+        if "onnxruntime-gpu" in installed_builds():
+            return (
+                "onnxruntime and onnxruntime-gpu are both installed, so the module is CPU-only: "
+                "pip uninstall onnxruntime onnxruntime-gpu, then pip install 'impasto[gpu]'"
+            )
+        return "this build of ONNX Runtime has no CUDA: pip install 'impasto[gpu]'"
+    module.preload_dlls()
+    name, size = bundle.manifest.optimizers.adam, bundle.manifest.encoder.alignment
+    try:
+        graph = Graph(bundle, name, *size, device)
+        shapes = bundle.manifest.signatures[name].inputs
+        graph.run(
+            {k: device.upload(np.zeros(fix(s, *size), np.float32)) for k, s in shapes.items()}
+        )
+    except DeviceError as error:
+        return str(error)
+    except Exception as error:  # the provider's errors have no common type
+        return str(error).splitlines()[0][:200]
+    return None

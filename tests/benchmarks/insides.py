@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import Shape, fix
-from impasto.runtime.graphs.device import Device, choose_device
+from impasto.runtime.graphs.device import Device
+from impasto.runtime.graphs.installation import choose_device
 from impasto.runtime.graphs.pool import Graphs
 from impasto.runtime.graphs.session import add_weights, session_options
 
