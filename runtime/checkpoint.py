@@ -109,6 +109,7 @@ def save(
     pictures: Pictures,
     state: State | None,
     level: Level | None,
+    maps: Mapping[str, NDArray[np.float32]],
 ) -> None:
     """Write a checkpoint; the file that was there is replaced once the new one is whole.
 
@@ -121,6 +122,8 @@ def save(
     if state is not None and level is not None:
         where, packed = _pack(state, level)
         arrays |= packed
+    else:
+        arrays |= _maps(maps)
     header = CheckpointHeader(
         format=FORMAT,
         version=metadata.version("impasto"),
@@ -217,7 +220,7 @@ def _pack(state: State, level: Level) -> tuple[Where, Arrays]:
     if state.memory is not None:
         packed = level.optimizer.pack(state.memory)
         arrays |= {f"memory.{name}": array for name, array in packed.items()}
-    arrays |= {f"map.{name}": np.asarray(array, np.float32) for name, array in state.maps.items()}
+    arrays |= _maps(state.maps)
     where = Where(
         losses=tuple(point.loss for point in points),
         point=places[id(state.point.slot)],
@@ -227,6 +230,10 @@ def _pack(state: State, level: Level) -> tuple[Where, Arrays]:
         **state.numbers(),
     )
     return where, arrays
+
+
+def _maps(maps: Mapping[str, NDArray[np.float32]]) -> Arrays:
+    return {f"map.{name}": np.asarray(array, np.float32) for name, array in maps.items()}
 
 
 def _header(file: IO[bytes], size: int, name: str) -> CheckpointHeader:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -22,6 +21,31 @@ from .planning.sizes import style_size
 from .state import State
 
 Targets = dict[str, NDArray[np.float32]]
+Maps = Mapping[str, NDArray[np.float32]]
+"""(height, width, channels) or (height, width), by ``TERM.INPUT`` or ``HEAD.INPUT``."""
+
+
+def map_names(terms: Sequence[Term], maps: Maps) -> dict[Input, str]:
+    """Which of a caller's maps each input takes.
+
+    Raises:
+        SettingError: no input takes a map, or not of so many channels.
+    """
+    found = {}
+    taking = [(t, i) for t in terms for i in t.inputs if i.source in ("region", "given")]
+    for term, source in taking:
+        short = f"{term.head}.{source.name.rpartition('.')[2]}"
+        name = source.name if source.name in maps else short
+        if name not in maps:
+            continue
+        found[source], shape = name, np.shape(maps[name])
+        channels = shape[2] if len(shape) == 3 else 1
+        if len(shape) not in (2, 3) or channels != source.shape[1]:
+            raise SettingError("maps", name, f"give (height, width, {source.shape[1]})")
+    if unknown := sorted(set(maps) - {*found.values()}):
+        known = ", ".join(source.name for _, source in taking) or "none"
+        raise SettingError("maps", unknown[0], f"the terms take {known}")
+    return found
 
 
 class Level:
@@ -33,7 +57,7 @@ class Level:
         plan: Plan,
         pictures: Pictures,
         scale: int,
-        maps: Mapping[str, NDArray[np.float32]],
+        maps: Maps,
     ) -> None:
         self.scale = scale
         self._graphs, self._plan, self._pictures = graphs, plan, pictures
@@ -48,7 +72,7 @@ class Level:
         self.optimizer = make_optimizer(graphs, plan.settings, self._stage, padded)
         self._slots = self.objective.slots(self.optimizer.points + 2)  # the best, and the next
 
-    def set_maps(self, maps: Mapping[str, NDArray[np.float32]]) -> None:
+    def set_maps(self, maps: Maps) -> None:
         """Compare with the pictures' targets, regions and given maps."""
         targets = self._targets | self._fitted(maps)
         self.objective.set_targets(targets, self._plan.weights)
@@ -128,41 +152,20 @@ class Level:
         size = image.shape[2:]
         return self._graphs.targets(key, lambda: self._of_size(*size).describe(image, "style"))
 
-    def _fitted(self, maps: Mapping[str, NDArray[np.float32]]) -> Targets:
-        """Regions and given maps at their layers' resolutions; a region that is missing is all."""
-        found, unknown = Targets(), set(maps)
-        for term, source in self._inputs:
-            if source.source not in ("region", "given"):
-                continue
-            names = {source.name, f"{term.head}.{source.name.rpartition('.')[2]}"} & set(maps)
-            unknown -= names
-            if names:
-                found[source.name] = self._at_layer(term, source, maps[names.pop()])
-            elif source.source == "region":
-                found[source.name] = np.ones(fix(source.shape, *self._padded), np.float32)
-        if unknown:
-            known = ", ".join(i.name for _, i in self._inputs if i.source in ("region", "given"))
-            raise SettingError("maps", min(unknown), f"the terms take {known or 'none'}")
+    def _fitted(self, maps: Maps) -> Targets:
+        """Regions and given maps at their layers' resolutions."""
+        found = Targets()
+        for source, name in map_names(self._terms, maps).items():
+            shape, whole = fix(source.shape, *self._padded), maps[name]
+            whole = whole if whole.ndim == 3 else whole[:, :, None]
+            tensor = self._tensor(resample(whole, *self._stage.size))
+            rows, columns = (a // b for a, b in zip(tensor.shape[2:], shape[2:], strict=True))
+            blocks = tensor.reshape(1, shape[1], shape[2], rows, shape[3], columns)
+            found[source.name] = np.ascontiguousarray(blocks.mean((3, 5)), np.float32)
         return found
 
-    def _at_layer(
-        self, term: Term, source: Input, values: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        shape = fix(source.shape, *self._padded)
-        whole = values if values.ndim == 3 else values[:, :, None]
-        if whole.shape[2] != shape[1]:
-            raise SettingError("maps", source.name, f"give (height, width, {shape[1]})")
-        tensor = self._tensor(resample(whole, *self._stage.size))
-        rows, columns = (a // b for a, b in zip(tensor.shape[2:], shape[2:], strict=True))
-        blocks = tensor.reshape(1, shape[1], shape[2], rows, shape[3], columns)
-        return np.ascontiguousarray(blocks.mean((3, 5)), np.float32)
-
-    @cached_property
-    def _inputs(self) -> list[tuple[Term, Input]]:
-        return [(term, source) for term in self._terms for source in term.inputs]
-
     def _has(self, kind: str) -> bool:
-        return any(source.source == kind for _, source in self._inputs)
+        return any(source.source == kind for term in self._terms for source in term.inputs)
 
     def _of_size(self, height: int, width: int) -> Objective:
         settings, tile = self._plan.settings, self._stage.tile_pixels

@@ -7,17 +7,14 @@ iteration; each scale begins with its own photograph, changed as the coarser one
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-
-import numpy as np
-from numpy.typing import NDArray
 
 from .errors import DivergenceError
 from .graphs.pool import Graphs
 from .graphs.session import Termination
 from .inputs import Pictures
-from .level import Level
+from .level import Level, Maps, map_names
 from .objective import Point
 from .optimizers import Memory
 from .pictures.image import Picture
@@ -33,8 +30,6 @@ RESOLUTION = 1e-3
 moves so far, the image is a minimum as far as float32 can tell."""
 PATIENCE = 5
 """So many idle iterations restart the optimizer; as many again end the scale."""
-
-Maps = Mapping[str, NDArray[np.float32]]
 
 
 class Loop:
@@ -135,6 +130,11 @@ class Loop:
             memory=memory,
             maps=maps,
         )
+
+    def check_maps(self, maps: Maps) -> None:
+        """Raise the SettingError that beginning with these maps would end in."""
+        manifest = self.graphs.bundle.manifest
+        map_names(manifest.objectives[self.plan.settings.objective].terms, maps)
 
     def with_maps(self, state: State, maps: Maps) -> State:
         """The state with new regions or given maps: its image evaluated anew, nothing remembered.

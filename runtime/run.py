@@ -209,6 +209,7 @@ class Run:
             SettingError: no term takes such a map.
         """
         if self._state is None:
+            self._loop.check_maps(maps)
             self._maps |= maps
         else:
             self._state = self._loop.with_maps(self._state, maps)
@@ -224,7 +225,7 @@ class Run:
         state, loop = self._state, self._loop
         level = None if state is None else loop.level
         about = checkpoint.About(self.plan, self._machine, self._bundle, dict(notes or {}))
-        checkpoint.save(path, about, loop.pictures, state, level)
+        checkpoint.save(path, about, loop.pictures, state, level, self._maps)
 
     def result(self) -> Result:
         """The best picture so far at the finest scale reached, in the final size."""

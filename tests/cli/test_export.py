@@ -67,7 +67,16 @@ def test_a_head_of_ones_own_from_export_to_picture(
     ]
     assert found["optimizers"]["history_size"] == 3
 
-    command = ("reconstruct", photo, "--content-layer", "conv1_1", "-o", "out.png", "--model", "model")
+    command = (
+        "reconstruct",
+        photo,
+        "--content-layer",
+        "conv1_1",
+        "-o",
+        "out.png",
+        "--model",
+        "model",
+    )
     tiny = ("--size", 48, "--iterations", 3, "--json")
     steps = [json.loads(line) for line in impasto(*command, *tiny).stdout.splitlines()[1:-1]]
     assert steps[2]["terms"]["content.conv1_1"] < steps[0]["terms"]["content.conv1_1"]

@@ -100,6 +100,49 @@ def test_the_engine_paints_on_a_canvas_of_five_channels_and_one_row(
             engine.start(wrong, style)
 
 
+def test_regions_and_given_maps_reach_a_run_and_may_be_renewed(
+    make: Make, own: Any, tmp_path: Path
+) -> None:
+    """The term is what the head makes of the final picture and the latest map."""
+    engine = Engine.load(make("Plain").graphs.bundle.path, device="cpu")
+    content, style, other = np.random.default_rng(4).random((3, 48, 64, 3), np.float32)
+    trust = np.zeros((48, 64), np.float32)
+    trust[:, :32] = 1
+    settings: dict[str, Any] = {"size": 64, "min_size": 32, "schedule": (2, 4)}
+    settings["weights"] = {"temporal": 50.0, "regional": 2.0}
+    maps = {"temporal.target": content, "temporal.trust": trust, "regional.region": trust}
+    run = engine.start(content, style, maps=maps, **settings)
+    run.save(tmp_path / "begun.checkpoint")
+    before = [next(run), next(run), next(run)]
+    run.set_maps({"temporal.target": other})
+    run.save(tmp_path / "run.checkpoint")
+    losses = [step.loss for step in run]
+    result = run.result()
+    again = engine.resume(tmp_path / "run.checkpoint")
+    assert [step.loss for step in again] == losses
+    first = next(engine.resume(tmp_path / "begun.checkpoint"))
+    assert (first.loss, first.terms) == (before[0].loss, before[0].terms)
+
+    image, target = (
+        torch.from_numpy(p.transpose(2, 0, 1)[None].copy()) for p in (result.image, other)
+    )
+    head = own.Temporal()
+    means = head.statistics(image, None, target, torch.from_numpy(trust)[None, None]) / (48 * 64)
+    assert result.terms["temporal"] == pytest.approx(float(head.loss(means)), rel=1e-4)
+    far = np.abs(result.image - other).mean((0, 2))
+    assert far[:32].mean() < 0.7 * far[32:].mean()  # it went there, where it was trusted
+
+    for wrong in (
+        {"temporal.mine": trust},
+        {"temporal.trust": content},
+        {"style.first.target": trust},
+    ):
+        with pytest.raises(SettingError, match=r"^maps="):
+            engine.start(content, style, maps=wrong, **settings)
+        with pytest.raises(SettingError, match=r"^maps="):
+            again.set_maps(wrong)
+
+
 HEADS = {
     "Plain": ["Regional", "Temporal", "Matched", "Mapped", "Away", "Curved"],
     "Sound": ["Regional", "Temporal", "Curved"],
