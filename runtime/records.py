@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 MAX_FLOAT = 1e38
 """Of float32, with room: what is stored becomes a graph's input."""
-MAX_DIGITS = 20
+MAX_DIGITS = 19
 """Of an integer: more digits are no number that anything here can use."""
 
 

@@ -243,17 +243,23 @@ def _text(settings: Mapping[str, Any], key: str, default: Iterable[str]) -> str:
     return str(settings.get(key, next(iter(default))))
 
 
-def _height(manifest: Manifest) -> int | str:
-    """Of the image, as the first objective's step graph has it: a number if it is fixed."""
+def _image(manifest: Manifest) -> Shape:
+    """As the first objective's step graph has it."""
     step = next(iter(next(iter(manifest.objectives.values())).poolings.values())).step
-    image = manifest.signatures[step].inputs.get("image", ())
-    return image[2] if len(image) == 4 else 0
+    return manifest.signatures[step].inputs.get("image", ())
+
+
+def _height(manifest: Manifest) -> int | str:
+    """Of the image: a number if it is fixed, else its name."""
+    image = _image(manifest)
+    fixed = len(image) == 4 and isinstance(image[2], int) and 1 <= image[2] <= MOST_PIXELS
+    return image[2] if fixed else "height"
 
 
 def _signatures(manifest: Manifest) -> Iterator[str]:
-    height = _height(manifest)
-    if height != "height" and not (isinstance(height, int) and 1 <= height <= MOST_PIXELS):
-        yield f"the image's height is {_short(height)}"
+    image, height = _image(manifest), _height(manifest)
+    if len(image) != 4 or image[2] != height:
+        yield f"its image has the shape {_short(image)}"
     image = (1, manifest.canvas.channels, height, "width")
     for file, (inputs, outputs) in expected_signatures(manifest, image).items():
         signature = manifest.signatures[file]

@@ -21,8 +21,13 @@ from impasto.runtime.graphs.session import Graph
 
 CPU = Device("cpu")
 SIZES = [(96, 128), (16, 16), (176, 48)]
-PLAIN = ["describe-avg.onnx", "step-avg.onnx", "step-max.onnx", "statistics-max.onnx"]
-TWINS = ["step-avg.onnx", "pullback-max.onnx"]
+PLAIN = [
+    "describe-gatys-avg.onnx",
+    "step-gatys-avg.onnx",
+    "step-gatys-max.onnx",
+    "statistics-gatys-max.onnx",
+]
+TWINS = ["step-gatys-avg.onnx", "pullback-gatys-max.onnx"]
 MANY = 10**9
 
 Outputs = dict[str, NDArray[np.float32]]
@@ -62,7 +67,7 @@ def test_the_same_at_every_size(bundle: Bundle, name: str, convolutions: str) ->
 
 def test_what_comes_first_changes_nothing(bundle: Bundle) -> None:
     """Kernels are prepared at one size, whichever is opened."""
-    name, found = "step-avg.onnx", []
+    name, found = "step-gatys-avg.onnx", []
     for sizes in (SIZES, SIZES[::-1]):
         graphs = Graphs(bundle, CPU, 2, "winograd")
         opened = {size: graphs.get(name, *size, pixels=MANY) for size in sizes}
@@ -74,9 +79,9 @@ def test_what_comes_first_changes_nothing(bundle: Bundle) -> None:
 
 def test_graphs_share_kernels_and_drop_what_nobody_uses(bundle: Bundle) -> None:
     graphs = Graphs(bundle, CPU, 2, "plain")
-    describe = graphs.get("describe-avg.onnx", 48, 64)
+    describe = graphs.get("describe-gatys-avg.onnx", 48, 64)
     alone = graphs._store.size
-    step = graphs.get("step-avg.onnx", 48, 64)
+    step = graphs.get("step-gatys-avg.onnx", 48, 64)
     both = graphs._store.size
     assert describe._prepared
     assert step._prepared
@@ -97,7 +102,7 @@ def test_without_room_for_temporary_files_graphs_are_opened_as_they_are(
         raise FileNotFoundError("no usable temporary directory")
 
     monkeypatch.setattr(tempfile, "TemporaryDirectory", refuse)
-    name, size = "describe-avg.onnx", (48, 64)
+    name, size = "describe-gatys-avg.onnx", (48, 64)
     graph = Graphs(bundle, CPU, 2).get(name, *size)
     assert graph._prepared is None
     expected = outputs(Graph(bundle, name, *size, CPU, 2), bundle, name, size)
@@ -109,7 +114,7 @@ def test_temporary_files_do_not_stay(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert Graphs(bundle, CPU, 2).get("describe-max.onnx", 32, 32)._prepared
+    assert Graphs(bundle, CPU, 2).get("describe-gatys-max.onnx", 32, 32)._prepared
     assert not list(tmp_path.iterdir())
 
 
@@ -117,7 +122,9 @@ def test_a_graph_without_weights_is_opened_as_it_is(bundle: Bundle) -> None:
     assert Graphs(bundle, CPU, 2).get("lbfgs.onnx", 32, 32)._prepared is None
 
 
-@pytest.mark.parametrize("name", ["step-max-winograd.onnx", "describe-avg.onnx", "lbfgs.onnx"])
+@pytest.mark.parametrize(
+    "name", ["step-gatys-max-winograd.onnx", "describe-gatys-avg.onnx", "lbfgs.onnx"]
+)
 def test_what_depends_on_weights_alone_is_found(bundle: Bundle, name: str) -> None:
     """The parts have all nodes, and nothing of the constant part comes from an input."""
     content = bundle.files[name]
@@ -135,7 +142,9 @@ def test_what_depends_on_weights_alone_is_found(bundle: Bundle, name: str) -> No
     assert constant == {o for node in model.graph.node for o in node.output} - moved
 
 
-@pytest.mark.parametrize("name", ["step-avg-winograd.onnx", "describe-max.onnx", "adam.onnx"])
+@pytest.mark.parametrize(
+    "name", ["step-gatys-avg-winograd.onnx", "describe-gatys-max.onnx", "adam.onnx"]
+)
 def test_messages_are_put_together_as_they_were(bundle: Bundle, name: str) -> None:
     content = bundle.files[name]
     fields = wire.decode(content)
@@ -177,7 +186,7 @@ def resident(name):
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith(name)) * 1024
 
-bundle, device, size, name = Bundle("vgg19"), Device("cpu"), (240, 784), "step-avg.onnx"
+bundle, device, size, name = Bundle("vgg19"), Device("cpu"), (240, 784), "step-gatys-avg.onnx"
 graphs = Graphs(bundle, device, 2, "winograd")
 file = graphs.file(name, 10**9)
 if sys.argv[1] == "direct":

@@ -61,9 +61,9 @@ def test_two_pictures_prepare_kernels_once(monkeypatch: pytest.MonkeyPatch, phot
 
 def test_content_and_style_of_one_shape_open_one_graph(bundle: Bundle) -> None:
     graphs = Graphs(bundle, CPU, 2)
-    first = graphs.get("describe-avg.onnx", 48, 64)
-    assert graphs.get("describe-avg.onnx", 48, 64) is first
-    assert graphs.get("describe-avg.onnx", 64, 48) is not first
+    first = graphs.get("describe-gatys-avg.onnx", 48, 64)
+    assert graphs.get("describe-gatys-avg.onnx", 48, 64) is first
+    assert graphs.get("describe-gatys-avg.onnx", 64, 48) is not first
 
 
 def test_idle_graphs_are_kept_counted_and_dropped(bundle: Bundle) -> None:
@@ -80,7 +80,7 @@ def test_idle_graphs_are_kept_counted_and_dropped(bundle: Bundle) -> None:
 
 def test_what_may_be_kept_is_bounded(bundle: Bundle) -> None:
     graphs = Graphs(bundle, CPU, 2, kept=0)
-    graphs.get("describe-avg.onnx", 32, 32)
+    graphs.get("describe-gatys-avg.onnx", 32, 32)
     assert graphs.held == 0
     assert graphs._store.size == 0
 
@@ -130,12 +130,12 @@ def test_a_style_that_was_described_gives_the_same_picture(photo: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "wanted", "device", "pixels", "expected"),
     [
-        ("step-avg.onnx", "winograd", "cpu", 400_000, "step-avg-winograd.onnx"),
-        ("pullback-max.onnx", "winograd", "cpu", 10**9, "pullback-max-winograd.onnx"),
-        ("step-avg.onnx", "winograd", "cpu", 399_999, "step-avg.onnx"),
-        ("describe-avg.onnx", "winograd", "cpu", 10**9, "describe-avg.onnx"),
-        ("step-avg.onnx", "plain", "cpu", 10**9, "step-avg.onnx"),
-        ("step-avg.onnx", "winograd", "cuda", 10**9, "step-avg.onnx"),
+        ("step-gatys-avg.onnx", "winograd", "cpu", 400_000, "step-gatys-avg-winograd.onnx"),
+        ("pullback-gatys-max.onnx", "winograd", "cpu", 10**9, "pullback-gatys-max-winograd.onnx"),
+        ("step-gatys-avg.onnx", "winograd", "cpu", 399_999, "step-gatys-avg.onnx"),
+        ("describe-gatys-avg.onnx", "winograd", "cpu", 10**9, "describe-gatys-avg.onnx"),
+        ("step-gatys-avg.onnx", "plain", "cpu", 10**9, "step-gatys-avg.onnx"),
+        ("step-gatys-avg.onnx", "winograd", "cuda", 10**9, "step-gatys-avg.onnx"),
     ],
 )
 def test_which_file_is_opened(
@@ -184,5 +184,5 @@ def test_avx512_is_seen_where_linux_sees_it() -> None:
 
 
 def test_other_convolutions_are_refused() -> None:
-    with pytest.raises(SettingError, match="no convolutions 'fft': say auto, plain or winograd"):
+    with pytest.raises(SettingError, match="convolutions='fft': give one of auto, plain, winograd"):
         Engine.load("vgg19", device="cpu", convolutions="fft")

@@ -23,7 +23,7 @@ from impasto.runtime.graphs.pool import Graphs
 from impasto.runtime.graphs.session import Graph, Terminated, Termination, _typed_errors, opening
 
 CPU = Device("cpu")
-STEP = "step-avg.onnx"
+STEP = "step-gatys-avg.onnx"
 LARGE = (512, 512)
 
 
@@ -238,8 +238,8 @@ from impasto.runtime.bundle.manifest import fix
 from impasto.runtime.graphs.device import Device
 from impasto.runtime.graphs.pool import Graphs
 bundle, device, size = Bundle("vgg19"), Device("cpu"), (1024, 1024)
-graph = Graphs(bundle, device, 1, "plain").get("step-avg.onnx", *size)
-shapes = bundle.manifest.signatures["step-avg.onnx"].inputs
+graph = Graphs(bundle, device, 1, "plain").get("step-gatys-avg.onnx", *size)
+shapes = bundle.manifest.signatures["step-gatys-avg.onnx"].inputs
 inputs = {k: device.upload(np.zeros(fix(s, *size), np.float32)) for k, s in shapes.items()}
 taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + 400_000_000,) * 2)
