@@ -13,7 +13,7 @@ from weakref import WeakSet
 from impasto.runtime.bundle.bounds import check_bounds
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import WEIGHTS, fix_side
-from impasto.runtime.errors import BundleError, DeviceError, ImpastoError, OutOfMemoryError
+from impasto.runtime.errors import BundleError, DeviceError, Field, ImpastoError, OutOfMemoryError
 
 from .device import Device, OrtValue, onnxruntime
 from .kernels import Prepared
@@ -263,8 +263,10 @@ def _typed_errors(bundle: Bundle, name: str, device: Device) -> Iterator[None]:
         reason = str(error).partition("\n")[0]
         if isinstance(error, MemoryError) or "alloc" in reason:
             raise OutOfMemoryError(
-                f"memory ran out in {name} ({reason}): choose a smaller size, or allow less with "
-                "--memory (memory=), so that images are evaluated in tiles"
+                f"memory ran out in {name} ({reason}): choose a smaller ",
+                Field("size"),
+                ", or for tiles allow less ",
+                Field("memory"),
             ) from error
         if device.kind == "cpu":
             raise BundleError(

@@ -252,7 +252,7 @@ except OutOfMemoryError as error:
         pytest.skip("address space is limited on Linux")
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    assert done.stdout.startswith("refused: memory ran out in step-avg.onnx")
+    assert done.stdout.startswith("refused: memory ran out in step-gatys-avg.onnx")
 
 
 def test_a_graph_that_onnx_runtime_refuses_is_the_bundles_fault(bundle: Bundle) -> None:
