@@ -19,7 +19,6 @@ WEIGHTS = "weights.bin"
 IMAGE = "image"
 """The layer that is the image itself."""
 
-OptimizerName = Literal["lbfgs", "adam"]
 Pair = tuple[int, int]
 """Along rows and columns: down and across."""
 Shape = tuple[int | str, ...]

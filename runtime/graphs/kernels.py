@@ -23,21 +23,12 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from impasto.runtime.bundle.operators.values import KINDS
+
 from . import wire
 from .wire import Field
 
-NUMPY: dict[int, type[np.generic]] = {
-    1: np.float32,
-    2: np.uint8,
-    3: np.int8,
-    6: np.int32,
-    7: np.int64,
-    9: np.bool_,
-    10: np.float16,
-    11: np.float64,
-}
-"""By ONNX's number of a type."""
-ONNX = {kind: number for number, kind in NUMPY.items()}
+ONNX = {kind: number for number, kind in KINDS.items()}
 TYPES = {
     "tensor(float)": 1,
     "tensor(int32)": 6,
@@ -273,7 +264,7 @@ def _read(parts: Parts, model: list[Field], path: Path, module: Any, store: Stor
                 wire.numbers(fields, wire.TENSOR_TYPE)[0],
                 wire.numbers(fields, wire.TENSOR_DIMS),
             )
-            array = np.empty(shape, NUMPY[kind])
+            array = np.empty(shape, KINDS[kind])
             file.seek(place[1])
             file.readinto(array.reshape(-1).view(np.uint8).data)
             arrays[name] = store.add(array)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from impasto.runtime.bundle.wire import varint
+
 MODEL_GRAPH = 7
 GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT, GRAPH_VALUE = 1, 5, 11, 12, 13
 NODE_INPUT, NODE_OUTPUT = 1, 2
@@ -25,14 +27,14 @@ def decode(message: bytes) -> list[Field]:
     fields: list[Field] = []
     at, end = 0, len(message)
     while at < end:
-        key, at = _varint(message, at)
+        key, at = varint(message, at)
         number, wire = key >> 3, key & 7
         if wire == 0:
-            value, at = _varint(message, at)
+            value, at = varint(message, at)
             fields.append((number, wire, value))
             continue
         if wire == 2:
-            length, at = _varint(message, at)
+            length, at = varint(message, at)
         else:
             length = {1: 8, 5: 4}[wire]
         fields.append((number, wire, message[at : at + length]))
@@ -80,7 +82,7 @@ def numbers(fields: Iterable[Field], number: int) -> list[int]:
             continue
         at = 0
         while at < len(value):
-            one, at = _varint(value, at)
+            one, at = varint(value, at)
             found.append(one)
     return found
 
@@ -113,16 +115,6 @@ def place_of(tensor: Iterable[Field]) -> tuple[str, int, int] | None:
     for entry in map(decode, values(tensor, TENSOR_EXTERNAL)):
         entries[names(entry, ENTRY_KEY)[0]] = names(entry, ENTRY_VALUE)[0]
     return entries["location"], int(entries.get("offset", 0)), int(entries["length"])
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[at]
-        value |= (byte & 127) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 128:
-            return value, at
 
 
 def _bytes_of(value: int) -> bytes:
