@@ -120,13 +120,12 @@ def make_plan(manifest: Manifest, settings: Settings, sizes: Sizes, memory: int)
     least = manifest.encoder.alignment
     found = scale_sizes(settings, sizes.shape, least)
     pictures = sum(math.prod(size) for size in kept_sizes(sizes, found[-1], least))
-    room = memory - FLOAT * manifest.canvas.channels * pictures
+    held = FLOAT * manifest.canvas.channels * pictures
     scales = [  # the finest first: what is refused is what was asked for
-        _fit(manifest, settings, found[place], _iterations(settings, place, len(found)), room)
+        _fit(manifest, settings, found[place], _iterations(settings, place, len(found)), held, memory)
         for place in reversed(range(len(found)))
     ]
-    held = [replace(scale, memory=scale.memory + memory - room) for scale in reversed(scales)]
-    return replace(plan, scales=tuple(held))
+    return replace(plan, scales=tuple(reversed(scales)))
 
 
 def _iterations(settings: Settings, place: int, count: int) -> int:
@@ -139,11 +138,14 @@ def _iterations(settings: Settings, place: int, count: int) -> int:
     return settings.iterations if place == count - 1 else min(usual, settings.iterations)
 
 
-def _fit(manifest: Manifest, settings: Settings, size: Size, iterations: int, room: int) -> Scale:
-    """The first way that fits; the least that was found is said where none does."""
+def _fit(
+    manifest: Manifest, settings: Settings, size: Size, iterations: int, held: int, memory: int
+) -> Scale:
+    """The first way that fits beside what the pictures hold; the least is said where none does."""
     least: Scale | None = None
-    for scale in _ways(manifest, settings, size, iterations, room):
-        if scale.memory <= room:
+    for way in _ways(manifest, settings, size, iterations, memory - held):
+        scale = replace(way, memory=way.memory + held)
+        if scale.memory <= memory:
             return scale
         least = scale if least is None or scale.memory < least.memory else least
     assert least is not None  # a whole image is always a way
@@ -151,7 +153,7 @@ def _fit(manifest: Manifest, settings: Settings, size: Size, iterations: int, ro
         "size",
         settings.size,
         f"{size[1]} x {size[0]} pixels need {show_bytes(least.memory)} more memory than the program"
-        f" has, and {show_bytes(max(room, 0))} are free for it: choose a smaller one, or allow ",
+        f" has, and {show_bytes(memory)} are free for it: choose a smaller one, or allow ",
         Field("memory", allowance(least.memory)),
     )
 

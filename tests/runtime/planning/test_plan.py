@@ -201,9 +201,9 @@ def test_what_does_not_fit_is_refused_with_the_need_and_the_mend(
         str(caught.value),
     )
     assert matched
-    needed = float(matched[1]) * {"GB": GB, "MB": MB}[matched[2]] + 36 * MB  # and the content
-    assert planned(manifest, settings, picture, 1.05 * needed, size=2000)
+    needed = float(matched[1]) * {"GB": GB, "MB": MB}[matched[2]]
+    assert planned(manifest, settings, picture, 1.01 * needed, size=2000)
     with pytest.raises(SettingError):
-        planned(manifest, settings, picture, 0.9 * needed, size=2000)
+        planned(manifest, settings, picture, 0.97 * needed, size=2000)
     allowed = memory.budget(memory.parse(matched[3]))
     assert planned(manifest, settings, picture, allowed, size=2000)
