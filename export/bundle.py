@@ -29,11 +29,11 @@ from impasto.runtime.bundle.manifest import Objective as ObjectiveEntry
 from impasto.runtime.errors import Field, ImpastoError, SettingError
 
 from . import verify
-from .encoder import Encoder, Geometry, measure
 from .graphs import Draft, add_loss, add_objective, add_optimizers
-from .heads import Content, Head, Style, TotalVariation
+from .objective.encoder import Encoder, Geometry, measure
+from .objective.heads import Content, Head, Style, TotalVariation
+from .objective.terms import Term, make_terms, places
 from .presets import presets_of
-from .terms import Term, make_terms, places
 
 HEADS = (Content, Style, TotalVariation)
 

@@ -12,12 +12,22 @@ import torch
 
 from impasto.runtime.bundle.manifest import MAPS, Graphs, Optimizers, Shape, Signature, Source, fix
 
-from . import trace, winograd
-from .encoder import Encoder
-from .objective import ALL, DESCRIBED, STYLE, Describe, Loss, Objective, Pullback, Statistics
+from . import winograd
+from .objective.encoder import Encoder
+from .objective.objective import (
+    ALL,
+    DESCRIBED,
+    STYLE,
+    Describe,
+    Loss,
+    Objective,
+    Pullback,
+    Statistics,
+)
+from .objective.terms import Term
 from .optimizers import LBFGS, Adam
 from .tensors import Layout
-from .terms import Term
+from .tracing import trace
 
 FORWARD = 3.5
 """Memory of a forward pass, in units of its largest tensor: three feature maps and some phases are

@@ -29,11 +29,11 @@ from impasto.runtime.errors import ImpastoError
 from impasto.runtime.graphs.device import onnxruntime
 from impasto.runtime.objective.tiles import cut
 
-from . import trace
-from .encoder import Encoder
-from .objective import Describe, Loss, Objective, Pullback, Statistics
+from .objective.encoder import Encoder
+from .objective.objective import Describe, Loss, Objective, Pullback, Statistics
+from .objective.terms import Term
 from .optimizers import LBFGS, Adam
-from .terms import Term
+from .tracing import trace
 
 Array = NDArray[np.float32]
 SIZES = ((64, 96), (160, 112))

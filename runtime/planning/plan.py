@@ -122,7 +122,9 @@ def make_plan(manifest: Manifest, settings: Settings, sizes: Sizes, memory: int)
     pictures = sum(math.prod(size) for size in kept_sizes(sizes, found[-1], least))
     held = FLOAT * manifest.canvas.channels * pictures
     scales = [  # the finest first: what is refused is what was asked for
-        _fit(manifest, settings, found[place], _iterations(settings, place, len(found)), held, memory)
+        _fit(
+            manifest, settings, found[place], _iterations(settings, place, len(found)), held, memory
+        )
         for place in reversed(range(len(found)))
     ]
     return replace(plan, scales=tuple(reversed(scales)))

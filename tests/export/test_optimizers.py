@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from impasto.export import optimizers as exported
-from impasto.export import trace
 from impasto.export.optimizers import FIRST_STEP, Preconditioner
 from impasto.export.tensors import Layout
+from impasto.export.tracing import trace
 from impasto.runtime import Settings
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import fix

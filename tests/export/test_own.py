@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 
 from impasto.export import Encoder, Head, Recipe, export_bundle, masked
-from impasto.export.encoder import measure
-from impasto.export.terms import Term
+from impasto.export.objective.encoder import measure
+from impasto.export.objective.terms import Term
 from impasto.export.verify import check_additive
 from impasto.runtime import Engine, ImageError
 from impasto.runtime.bundle.bundle import Bundle

@@ -21,10 +21,10 @@ from torch.export.exported_program import ExportedProgram, _decompose_exported_p
 from torch.export.graph_signature import OutputKind
 from torch.utils import _pytree as pytree
 
+from impasto.export.tensors import Codebook, Layout
 from impasto.runtime.bundle.manifest import WEIGHTS, Pair, Shape, fix
 
 from . import backward, lower
-from .tensors import Codebook, Layout
 
 Shapes = Mapping[str, Shape]
 

@@ -11,9 +11,10 @@ from typing import get_args
 
 import torch
 
+from impasto.export.tensors import Codebook
+
 from . import weight_files
 from .convolutions import CONVOLUTIONS, Convolution, Weights, WeightsError, unpack
-from .tensors import Codebook
 from .weight_files import CAFFE_MEAN, Preprocessing
 
 __all__ = [

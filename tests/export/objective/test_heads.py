@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from impasto.export import Content, Head, Style, TotalVariation
-from impasto.export.terms import Term
+from impasto.export.objective.terms import Term
 from impasto.runtime import DivergenceError, Engine
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import Layer, Manifest

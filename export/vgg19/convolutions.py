@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from impasto.export.tensors import Codebook, Stored
 from impasto.runtime.errors import ImpastoError
-
-from .tensors import Codebook, Stored
 
 CONVOLUTIONS: dict[str, tuple[int, int]] = {  # name -> (input channels, output channels)
     "conv1_1": (3, 64),

@@ -14,9 +14,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from impasto.export import trace, winograd
-from impasto.export.encoder import measure
+from impasto.export import winograd
+from impasto.export.objective.encoder import measure
 from impasto.export.tensors import Layout
+from impasto.export.tracing import trace
 from impasto.runtime.errors import ImpastoError
 
 EMPTY = Layout({})
@@ -270,7 +271,7 @@ class Every(nn.Module):
 
 
 def test_the_encoder_in_the_docs(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "encoders.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "docs" / "encoders.md").read_text(encoding="utf-8")
     names: dict[str, Any] = {"__name__": "docs"}
     exec(text.partition("```python")[2].partition("```")[0], names)
     encoder = names["Small"]()

@@ -32,10 +32,9 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from impasto.export.tensors import Stored
 from impasto.runtime.bundle.manifest import IMAGE, Canvas, Layer, Pair
 from impasto.runtime.errors import ImpastoError, SettingError
-
-from .tensors import Stored
 
 MOST_PIXELS = 4096
 """Longest picture that is tried to find out how far an encoder looks."""

@@ -19,7 +19,14 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from impasto.export.tensors import Layout
-from impasto.export.weights import CAFFE_MEAN, CONVOLUTIONS, Weights, WeightsError, load, unpack
+from impasto.export.vgg19.weights import (
+    CAFFE_MEAN,
+    CONVOLUTIONS,
+    Weights,
+    WeightsError,
+    load,
+    unpack,
+)
 
 Network = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]  # layer -> kernel, bias
 State = dict[str, torch.Tensor]
@@ -426,7 +433,7 @@ def test_torchvision_is_downloaded_once_and_checked(
     path = folder / "vgg19.pth"
     saved(path, in_torchvisions_names(zeros()))
     path = path.rename(folder / f"vgg19-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.pth")
-    monkeypatch.setattr("impasto.export.weights.TORCHVISION_URL", f"{address}/{path.name}")
+    monkeypatch.setattr("impasto.export.vgg19.weights.TORCHVISION_URL", f"{address}/{path.name}")
     assert "IMAGENET1K_V1" in load("torchvision").source
     path.unlink()
     assert load("torchvision").mean == pytest.approx((123.675, 116.28, 103.53))
@@ -438,7 +445,9 @@ def test_torchvision_with_another_hash_or_gone_is_refused(
     cache: Path, site: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, address = site
-    monkeypatch.setattr("impasto.export.weights.TORCHVISION_URL", f"{address}/vgg19-00000000.pth")
+    monkeypatch.setattr(
+        "impasto.export.vgg19.weights.TORCHVISION_URL", f"{address}/vgg19-00000000.pth"
+    )
     assert "cannot be had (File not found)" in refusal("torchvision")
     saved(folder / "vgg19-00000000.pth", in_torchvisions_names(zeros()))
     assert "invalid hash" in refusal("torchvision")
@@ -449,7 +458,7 @@ def test_torchvision_without_a_network(cache: Path, monkeypatch: pytest.MonkeyPa
     with socket.socket() as closed:  # bound, so nobody else's, but it doesn't listen
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/vgg19-dcbb9e9d.pth"
-        monkeypatch.setattr("impasto.export.weights.TORCHVISION_URL", url)
+        monkeypatch.setattr("impasto.export.vgg19.weights.TORCHVISION_URL", url)
         message = refusal("torchvision")
     assert message.startswith(f"{url} cannot be had (")
     assert "give its path" in message

@@ -12,9 +12,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from impasto.export.objective.encoder import Encoder
+from impasto.export.tensors import Stored
+
 from .convolutions import CONVOLUTIONS, Weights
-from .encoder import Encoder
-from .tensors import Stored
 
 POOLED = ("conv1_2", "conv2_2", "conv3_4", "conv4_4")  # a pooling by 2 follows these
 

@@ -16,8 +16,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from impasto.export import trace, winograd
+from impasto.export import winograd
 from impasto.export.tensors import Layout
+from impasto.export.tracing import trace
+from impasto.export.winograd import transform
 
 INPUTS = {"image": (1, 3, "height", "width")}
 OUTPUTS = {"loss": (), "gradient": (1, 3, "height", "width")}
@@ -110,7 +112,7 @@ def test_three_convolutions_and_their_gradients_become_sixteen_each(pair: Pair) 
 
 
 def test_coefficients_that_are_wrong_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(winograd, "G", winograd.G * [[1], [1], [1.001], [1]])
+    monkeypatch.setattr(transform, "G", transform.G * [[1], [1], [1.001], [1]])
     plain, twin = Pair(Network(), tmp_path).errors((32, 32))
     assert plain["gradient"] < 1e-6
     assert twin["gradient"] > 1e-4

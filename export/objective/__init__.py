@@ -1,0 +1,1 @@
+"""What is optimised, in torch: an encoder, loss heads at its layers, and the whole of them."""
