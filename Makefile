@@ -7,7 +7,7 @@ GPU := .venv/gpu
 EXAMPLE := models/example
 TEST_EXTRAS := cpu,export,test
 
-.PHONY: help demo test check unit coverage soak wheel bench bench-gpu judge artifacts clean
+.PHONY: help demo test check unit coverage soak wheel bench bench-gpu judge gallery artifacts clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ bench-gpu: ## the same and more on an NVIDIA GPU
 judge: $(TEST)/judge ## measure what was painted of the pairs to judge by, and fetch their pictures
 	$(TEST)/bin/python tests/benchmarks/judging/fetch.py
 	$(TEST)/bin/python tests/benchmarks/judging/judge.py table
+
+gallery: $(TEST)/ready ## paint the pictures of the docs again: ten minutes
+	$(TEST)/bin/python tests/benchmarks/gallery.py $(PICTURES)
 
 artifacts: $(TEST)/ready ## export the bundle that ships again, byte for byte
 	$(TEST)/bin/impasto export -o models/vgg19 --pooling avg --pooling max --overwrite \

@@ -197,7 +197,7 @@ def _write(folder: Path, plan: Plan, history_size: int) -> None:
             layers=plan.layers(),
         ),
         objectives=objectives,
-        presets=presets_of(objectives, plan.poolings, levels),
+        presets=presets_of(objectives, plan.poolings, levels, encoder.canvas.is_rgb),
         optimizers=optimizers,
         signatures=draft.signatures,
         winograd=draft.winograd,

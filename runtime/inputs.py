@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from .bundle.manifest import Manifest
+from .bundle.manifest import Canvas, Manifest
+from .pictures.color import (
+    ColorMap,
+    blend_moments,
+    lightness_gray,
+    moments,
+    transport,
+    with_chroma,
+)
 from .pictures.image import (
     Picture,
     Source,
@@ -18,33 +27,46 @@ from .pictures.image import (
 )
 from .planning.plan import Plan
 from .planning.sizes import Size, Sizes, style_size
+from .settings import Settings
+
+OCTAVES = 4
+"""Times a side: ``detail`` is of what a picture loses that is made so much smaller."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Pictures:
     """The pictures of a run, (height, width, channels) in the canvas' range, no larger than used.
 
-    ``low`` and ``high`` are that range; noise comes from ``seed``.
+    An *image* is what is optimised; a *picture* is what is shown and saved of it.
     """
 
     content: Picture | None
     styles: tuple[Picture, ...]
     image: Picture | None
     """The user's first image."""
-    init: str
-    seed: int
-    low: float
-    high: float
-    channels: int
+    shares: tuple[float, ...]
+    """What each style counts for."""
+    settings: Settings
+    canvas: Canvas
+
+    @property
+    def is_gray(self) -> bool:
+        """Whether lightness alone is painted: all channels of an image are equal."""
+        return self.settings.color == "content"
 
     def start(self, size: Size) -> Picture:
         """The first image at a size, without what coarser scales found."""
-        if self.init == "noise":
-            noise = np.random.default_rng(self.seed).random((*size, self.channels), np.float32)
-            return noise * np.float32(self.high - self.low) + np.float32(self.low)
-        source = self.content if self.init == "content" else self.image
-        assert source is not None
-        return self.resized(source, size)
+        settings, canvas = self.settings, self.canvas
+        share = settings.init_noise
+        if share is None:
+            share = float(settings.init == "noise")
+        image = self._first(size)
+        if share:
+            shape = (*size, canvas.channels)
+            noise = np.random.default_rng(settings.seed).random(shape, np.float32)
+            noise = noise * np.float32(canvas.high - canvas.low) + np.float32(canvas.low)
+            image = np.float32(1 - share) * image + np.float32(share) * self.seen(noise)
+        return image
 
     def resized(self, picture: Picture, size: Size) -> Picture:
         """A picture at another size."""
@@ -53,16 +75,73 @@ class Pictures:
     def refined(self, image: Picture, coarse: Size, fine: Size) -> Picture:
         """The first image of a finer scale: its own start, changed as the coarser one was.
 
-        So what the coarser scale left alone stays as fine as the photograph. Noise has nothing to
-        keep.
+        So what the coarser scale left alone stays as fine as the photograph, as far as ``detail``
+        says. Noise has nothing to keep.
         """
-        if self.init == "noise":
+        if self.settings.init in ("noise", "gray"):
             return self.resized(image, fine)
-        change = resample(image - self.start(coarse), *fine)
-        return self._clipped(self.start(fine) + change)
+        own, detail = self._first(fine), np.float32(self.settings.detail)
+        if detail < 1:
+            rough = resample(own, *(max(1, side // OCTAVES) for side in fine))
+            own = detail * own + (1 - detail) * resample(rough, *fine)
+        return self._clipped(own + resample(image - self._first(coarse), *fine))
+
+    def seen(self, picture: Picture) -> Picture:
+        """What the terms see of a picture: its lightness alone, where that is painted."""
+        return lightness_gray(picture) if self.is_gray else picture
+
+    def style(self, number: int, size: Size) -> Picture:
+        """A style as the terms see it, in the colors that ``color`` says."""
+        picture = self.resized(self.styles[number], size)
+        if self.settings.color == "match":
+            return self._from_styles[number](picture)
+        if self.is_gray:
+            picture = lightness_gray(picture)
+            return self._clipped(picture + self._lighter[number])
+        return picture
+
+    def shown(self, image: Picture) -> Picture:
+        """The picture of an image: with the content's colors, where lightness is painted."""
+        if not self.is_gray:
+            return image
+        assert self.content is not None
+        own = self.resized(self.content, image.shape[:2])
+        strength = self.settings.color_strength
+        return with_chroma(image, own if strength == 1 else self._to_styles(1 - strength)(own))
+
+    def _to_styles(self, strength: float) -> ColorMap:
+        """From the content's colors to the styles'."""
+        assert self.content is not None
+        blended = blend_moments([moments(style) for style in self.styles], self.shares)
+        return transport(moments(self.content), blended, strength)
+
+    @cached_property
+    def _from_styles(self) -> list[ColorMap]:
+        """From each style's colors to the content's."""
+        assert self.content is not None
+        own, strength = moments(self.content), self.settings.color_strength
+        return [transport(moments(style), own, strength) for style in self.styles]
+
+    @cached_property
+    def _lighter(self) -> list[np.float32]:
+        """What moves each style's mean to the content's, both gray."""
+        assert self.content is not None
+        own, *others = (lightness_gray(p).mean() for p in (self.content, *self.styles))
+        return [np.float32(own - other) for other in others]
+
+    def _first(self, size: Size) -> Picture:
+        """As ``start``, without noise."""
+        settings, canvas = self.settings, self.canvas
+        if settings.init in ("noise", "gray"):
+            middle = np.float32((canvas.low + canvas.high) / 2)
+            return np.full((*size, canvas.channels), middle, np.float32)
+        source = self.image if settings.init == "image" else self.content
+        assert source is not None
+        picture = self.resized(source, size)
+        return self.seen(self._to_styles(1.0)(picture) if settings.init == "style" else picture)
 
     def _clipped(self, image: Picture) -> Picture:
-        return image.clip(self.low, self.high, out=image)
+        return image.clip(self.canvas.low, self.canvas.high, out=image)
 
 
 def of_plan(
@@ -73,16 +152,13 @@ def of_plan(
     image: Picture | None,
 ) -> Pictures:
     """The pictures of a run, for what its plan and its canvas say."""
-    canvas, settings = manifest.canvas, plan.settings
     return Pictures(
         content=content,
         styles=styles,
         image=image,
-        init=settings.init,
-        seed=settings.seed,
-        low=canvas.low,
-        high=canvas.high,
-        channels=canvas.channels,
+        shares=plan.shares,
+        settings=plan.settings,
+        canvas=manifest.canvas,
     )
 
 
@@ -115,7 +191,7 @@ class Inputs:
         """
 
         def size(source: Source) -> Size:
-            if not _takes_pictures(manifest):
+            if not manifest.canvas.is_rgb:
                 height, width, _ = _values(source, manifest).shape
                 return height, width
             least = manifest.encoder.alignment
@@ -136,7 +212,7 @@ class Inputs:
         least = manifest.encoder.alignment
 
         def read(source: Source, most: Size) -> Picture:
-            if not _takes_pictures(manifest):
+            if not manifest.canvas.is_rgb:
                 return _values(source, manifest)
             return read_picture(
                 source, max_pixels=max_pixels, within=most, memory=memory, least=least
@@ -147,14 +223,12 @@ class Inputs:
             manifest,
             plan,
             content=None if self.content is None else read(self.content, plan.size),
-            styles=tuple(read(s, style_size(shape, plan.size, least)) for s, shape in shapes),
+            styles=tuple(
+                read(s, style_size(shape, plan.size, least, plan.settings.style_scale))
+                for s, shape in shapes
+            ),
             image=None if self.image is None else read(self.image, plan.size),
         )
-
-
-def _takes_pictures(manifest: Manifest) -> bool:
-    canvas = manifest.canvas
-    return (canvas.channels, canvas.low, canvas.high) == (3, 0.0, 1.0)
 
 
 def _values(source: Source, manifest: Manifest) -> Picture:

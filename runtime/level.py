@@ -16,13 +16,16 @@ from .inputs import Pictures
 from .objective import Objective, Point, Slot, make_objective
 from .optimizers import make_optimizer
 from .pictures.image import Picture, from_tensor, padded_size, resample, to_tensor
-from .planning.plan import Plan
+from .planning.plan import GOOD_TILE, Plan
 from .planning.sizes import style_size
 from .state import State
 
 Targets = dict[str, NDArray[np.float32]]
 Maps = Mapping[str, NDArray[np.float32]]
 """(height, width, channels) or (height, width), by ``TERM.INPUT`` or ``HEAD.INPUT``."""
+LARGER = 2
+"""Times the image's pixels that a style may have to be described at once: that takes less memory
+than a step."""
 
 
 def map_names(terms: Sequence[Term], maps: Maps) -> dict[Input, str]:
@@ -82,6 +85,18 @@ class Level:
         self._slots[0].image.update_inplace(self._tensor(image))
         return self._slots[0]
 
+    def evaluate(self, slot: Slot) -> Point:
+        """Loss, terms and gradient of the slot's image.
+
+        Of a gray image the gradient among gray images: then it stays gray.
+        """
+        point = self.objective.evaluate(slot)
+        if self._pictures.is_gray:
+            gradient = slot.gradient.numpy()
+            mean = gradient.mean(1, keepdims=True)
+            slot.gradient.update_inplace(np.broadcast_to(mean, gradient.shape).copy())
+        return point
+
     def slot(self, number: int) -> Slot:
         """One of the slots, from 0."""
         return self._slots[number]
@@ -92,14 +107,15 @@ class Level:
         held = [point.slot for point in (state.point, state.best, previous) if point]
         return next(slot for slot in self._slots if slot not in held)
 
-    def picture(self, point: Point) -> Picture:
-        """The (height, width, channels) picture of a point."""
+    def image(self, point: Point) -> Picture:
+        """The (height, width, channels) image of a point."""
         return from_tensor(point.image.numpy(), *self._stage.size)
 
     def distance(self, point: Point, other: Point) -> float:
         """The largest difference of two images, in units of the canvas' range."""
         change = np.abs(point.image.numpy() - other.image.numpy()).max()
-        return float(change) / (self._pictures.high - self._pictures.low)
+        canvas = self._manifest.canvas
+        return float(change) / (canvas.high - canvas.low)
 
     def named(self, terms: NDArray[np.float32]) -> dict[str, float]:
         """The terms whose weight is not 0, by name."""
@@ -131,15 +147,16 @@ class Level:
         """What the given pictures are to the terms."""
         size, found, pictures = self._stage.size, Targets(), self._pictures
         if pictures.content is not None:
-            image = self._tensor(pictures.resized(pictures.content, size))
+            image = self._tensor(pictures.seen(pictures.resized(pictures.content, size)))
             found |= self.objective.describe(image, "content")
         shapes = self._plan.sizes.styles
-        for share, style, shape in zip(self._plan.shares, pictures.styles, shapes, strict=True):
-            own = style_size(shape, size, self._manifest.encoder.alignment)
-            image = self._tensor(pictures.resized(style, own))
+        scale = self._plan.settings.style_scale
+        for number, (share, shape) in enumerate(zip(self._plan.shares, shapes, strict=True)):
+            own = style_size(shape, size, self._manifest.encoder.alignment, scale)
+            image = self._tensor(pictures.style(number, own))
             described = {**self._style(image)}
             if self._has("style_map"):
-                image = self._tensor(pictures.resized(style, size))
+                image = self._tensor(pictures.style(number, size))
                 described |= self.objective.describe(image, "style_map")
             for name, target in described.items():
                 found[name] = found.get(name, np.float32(0)) + np.float32(share) * target
@@ -168,7 +185,11 @@ class Level:
         return any(source.source == kind for term in self._terms for source in term.inputs)
 
     def _of_size(self, height: int, width: int) -> Objective:
+        """Of the image, or of a style: one that is much larger than the image goes in tiles."""
         settings, tile = self._plan.settings, self._stage.tile_pixels
+        most = max(math.prod(self._padded), GOOD_TILE)
+        if tile is None and height * width > LARGER * most:
+            tile = most
         return make_objective(
             self._graphs, settings.objective, settings.pooling, (height, width), tile
         )

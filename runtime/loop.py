@@ -64,7 +64,7 @@ class Loop:
         slot = level.free_slot(state)
         for memory, step in self._tries(state):
             proposal = level.optimizer.propose(memory, state.point, step, into=slot.image)
-            point = level.objective.evaluate(slot)
+            point = level.evaluate(slot)
             if point.loss <= before + level.optimizer.tolerance * abs(before):  # so it is a number
                 memory = level.optimizer.accept(memory, state.point, proposal)
                 return self._accepted(replace(state, memory=memory), point)
@@ -73,7 +73,7 @@ class Loop:
         raise DivergenceError(
             f"the loss went from {before:.6g} to {point.loss:.6g} and no shorter step helped: "
             "try smaller weights, a smaller learning rate, or the other optimizer",
-            level.picture(state.point),
+            self.pictures.shown(level.image(state.point)),
         )
 
     def _tries(self, state: State) -> Iterator[tuple[Memory, float]]:
@@ -111,14 +111,14 @@ class Loop:
     def _next_scale(self, state: State) -> State:
         """The next scale's first image: its start, changed as the coarser one was."""
         coarse, fine = (self.plan.scales[state.scale + i].size for i in (0, 1))
-        image = self.pictures.refined(self.level.picture(state.best), coarse, fine)
+        image = self.pictures.refined(self.level.image(state.best), coarse, fine)
         return self._begin(state.scale + 1, image, state.maps, state.iterations)
 
     def _begin(self, scale: int, image: Picture, maps: Maps, iterations: int = 0) -> State:
         level = self.open(scale, maps)
-        point = level.objective.evaluate(level.fill(image))
+        point = level.evaluate(level.fill(image))
         if not math.isfinite(point.loss):
-            raise DivergenceError(level.explain(point), image)
+            raise DivergenceError(level.explain(point), self.pictures.shown(image))
         memory = level.optimizer.start()
         return State(
             scale=scale,
@@ -146,7 +146,7 @@ class Loop:
         level.set_maps(maps)
         if state.memory is None:
             return replace(state, maps=maps)
-        point = level.objective.evaluate(state.point.slot)
+        point = level.evaluate(state.point.slot)
         memory = level.optimizer.start()
         return replace(state, point=point, best=point, memory=memory, maps=maps, idle=0)
 

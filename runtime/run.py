@@ -267,10 +267,10 @@ class Run:
         )
 
     def _image(self) -> Picture:
-        state = self._state
+        state, pictures = self._state, self._loop.pictures
         if state is None:
-            return self._loop.pictures.start(self.size)
-        return self._loop.level.picture(state.best)
+            return pictures.shown(pictures.start(self.size))
+        return pictures.shown(self._loop.level.image(state.best))
 
     def _named(self, terms: NDArray[np.float32]) -> dict[str, float]:
         assert self._state is not None

@@ -77,7 +77,7 @@ def test_what_the_readme_says_to_embed_runs(
     monkeypatch.chdir(tmp_path)
     previews: list[Any] = []
     names = {"client_is_gone": lambda: False, "preview": previews.append}
-    exec(textwrap.dedent(block), names)  # noqa: S102 - our own README
+    exec(textwrap.dedent(block), names)
     assert (tmp_path / "out.png").stat().st_size
     assert (tmp_path / "same.png").stat().st_size
     assert previews

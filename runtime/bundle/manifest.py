@@ -57,6 +57,11 @@ class Canvas:
     low: float
     high: float
 
+    @property
+    def is_rgb(self) -> bool:
+        """Whether it holds pictures."""
+        return (self.channels, self.low, self.high) == (3, 0.0, 1.0)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Layer:

@@ -1,4 +1,4 @@
-"""Colours: of one picture for another, and lightness and chroma apart.
+"""Colors: of one picture for another, and lightness and chroma apart.
 
 A picture is (height, width, 3) float32 RGB in [0, 1], encoded as sRGB. All of it is done a band of
 rows at a time, so that a result takes no memory beyond itself but a few MB. Inside, a band is
@@ -7,13 +7,14 @@ rows at a time, so that a result takes no memory beyond itself but a few MB. Ins
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from .image import Picture
 
@@ -24,9 +25,9 @@ _BAND = 1 << 14
 """Pixels, in whole rows: what a core's cache holds several times."""
 
 _FLOOR = (3 / 255) ** 2
-"""The least variance that tells how a picture's colours spread.
+"""The least variance that tells how a picture's colors spread.
 
-In 8 bits, rounding and what JPEG does to colour err by one or two steps: a direction with less than
+In 8 bits, rounding and what JPEG does to color err by one or two steps: a direction with less than
 three is noise to a good part, or empty.
 """
 _MOST_GAIN = 10.0
@@ -58,36 +59,35 @@ _RGB_OF_LMS = np.linalg.inv(_LMS64).astype(np.float32)
 _ROOTS_OF_LAB = np.linalg.inv(_LAB64).astype(np.float32)
 
 
-def match_colors(picture: Picture, like: Picture, strength: float = 1.0) -> Picture:
-    """``picture`` with the colours of ``like``: their mean and covariance, before the clip.
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Mean (3,) and covariance (3, 3) of a picture's colors."""
 
-    x' = A (x - mean) + mean of like, with the Monge-Kantorovich map A = S^-1/2 (S^1/2 C S^1/2)^1/2
-    S^-1/2, S and C the covariances: of all linear maps that give C, the one that moves colours the
-    least (Pitié & Kokaram 2007, "The linear Monge-Kantorovitch linear colour mapping"). In RGB as
-    it is encoded, as Gatys et al. 2017 do it ("Controlling perceptual factors in neural style
-    transfer"). In directions in which ``picture`` has next to no variance, both are taken to have a
-    little more, and nothing is magnified more than tenfold: so a flat picture gets the mean, a gray
-    one at most a tint, and a picture that is like itself stays as it is.
-
-    ``strength`` in [0, 1] goes straight from the colours that are there, 0, to the others: the
-    displacement interpolation of optimal transport. The result is clipped to [0, 1].
-    """
-    mean, covariance = _statistics(picture)
-    like_mean, like_covariance = _statistics(like)
-    moved = strength * (_transport(covariance, like_covariance) - np.eye(3)) + np.eye(3)
-    offset = mean + strength * (like_mean - mean) - moved @ mean
-    matrix, shift = moved.astype(np.float32), offset.astype(np.float32)[:, None]
-
-    def mapped(colors: _Planes) -> _Planes:
-        result = matrix @ colors
-        result += shift
-        return result.clip(0, 1, out=result)
-
-    return _in_bands(mapped, picture)
+    mean: _Matrix
+    covariance: _Matrix
 
 
-def _statistics(picture: Picture) -> tuple[_Matrix, _Matrix]:
-    """Mean (3,) and covariance (3, 3) of the colours."""
+@dataclass(frozen=True, eq=False)
+class ColorMap:
+    """x' = A x + b of every color x; what leaves [0, 1] is clipped."""
+
+    matrix: _Matrix
+    offset: _Matrix
+
+    def __call__(self, picture: Picture) -> Picture:
+        """A picture in other colors."""
+        matrix, offset = self.matrix.astype(np.float32), self.offset.astype(np.float32)[:, None]
+
+        def mapped(colors: _Planes) -> _Planes:
+            result = matrix @ colors
+            result += offset
+            return result.clip(0, 1, out=result)
+
+        return _in_bands(mapped, picture)
+
+
+def moments(picture: Picture) -> Moments:
+    """Of its colors."""
     total, products = np.zeros(3), np.zeros((3, 3))
     for rows in _bands(picture):
         colors = picture[rows].reshape(-1, 3).astype(np.float64)
@@ -95,10 +95,45 @@ def _statistics(picture: Picture) -> tuple[_Matrix, _Matrix]:
         products += colors.T @ colors
     count = picture.shape[0] * picture.shape[1]
     mean = total / count
-    return mean, products / count - np.outer(mean, mean)
+    return Moments(mean, products / count - np.outer(mean, mean))
 
 
-def _transport(covariance: _Matrix, target: _Matrix) -> _Matrix:
+def blend_moments(parts: Sequence[Moments], shares: Sequence[float]) -> Moments:
+    """Of colors that are taken from each of several pictures as often as its share says."""
+    weighed = list(zip(shares, parts, strict=True))
+    mean = np.sum([share * one.mean for share, one in weighed], axis=0)
+    between = [one.mean - mean for one in parts]
+    covariance = np.sum(
+        [
+            share * (one.covariance + np.outer(far, far))
+            for (share, one), far in zip(weighed, between, strict=True)
+        ],
+        axis=0,
+    )
+    return Moments(mean, covariance)
+
+
+def transport(source: Moments, target: Moments, strength: float = 1.0) -> ColorMap:
+    """What gives colors of some moments those of others, before the clip.
+
+    x' = A (x - mean) + target's mean, with the Monge-Kantorovich map A = S^-1/2 (S^1/2 C S^1/2)^1/2
+    S^-1/2, S and C the covariances: of all linear maps that give C, the one that moves colors the
+    least (Pitié & Kokaram 2007, "The linear Monge-Kantorovitch linear colour mapping"). In RGB as
+    it is encoded, as Gatys et al. 2017 do it ("Controlling perceptual factors in neural style
+    transfer"). In directions in which the source has next to no variance, both are taken to have a
+    little more, and nothing is magnified more than tenfold: so a flat picture gets the mean, a gray
+    one at most a tint, and a picture that is like itself stays as it is.
+
+    ``strength`` in [0, 1] goes straight from the colors that are there, 0, to the others: the
+    displacement interpolation of optimal transport.
+    """
+    whole = _gains(source.covariance, target.covariance)
+    matrix = strength * (whole - np.eye(3)) + np.eye(3)
+    mean = source.mean + strength * (target.mean - source.mean)
+    return ColorMap(matrix, mean - matrix @ source.mean)
+
+
+def _gains(covariance: _Matrix, target: _Matrix) -> _Matrix:
     """The Monge-Kantorovich map of one covariance to another, (3, 3), symmetric.
 
     What ``covariance`` lacks to the floor is added to both, as the same noise in both pictures
@@ -140,7 +175,7 @@ def lightness_gray(picture: Picture) -> Picture:
 def with_chroma(picture: Picture, chroma_of: Picture) -> Picture:
     """L of ``picture``, and a and b of ``chroma_of``, which has the same size.
 
-    Where sRGB has no such colour, a and b are scaled by one factor, to 2^-16 the one that reaches
+    Where sRGB has no such color, a and b are scaled by one factor, to 2^-16 the one that reaches
     the edge of sRGB: L, to 1e-5, and the hue stay.
     """
 

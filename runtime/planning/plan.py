@@ -16,7 +16,7 @@ from impasto.runtime.errors import Field, SettingError
 from impasto.runtime.machine.memory import allowance, show_bytes
 from impasto.runtime.objective.tiles import cut, tile_shape
 from impasto.runtime.pictures.image import padded_size
-from impasto.runtime.settings import QUALITIES, Settings, shares, term_weights
+from impasto.runtime.settings import COARSE, QUALITIES, Settings, shares, term_weights
 from impasto.runtime.settings.settings import Optimizer
 
 from .sizes import Size, Sizes, kept_sizes, scale_sizes
@@ -119,7 +119,7 @@ def make_plan(manifest: Manifest, settings: Settings, sizes: Sizes, memory: int)
     )
     least = manifest.encoder.alignment
     found = scale_sizes(settings, sizes.shape, least)
-    pictures = sum(math.prod(size) for size in kept_sizes(sizes, found[-1], least))
+    pictures = sum(math.prod(size) for size in kept_sizes(settings, sizes, found[-1], least))
     held = FLOAT * manifest.canvas.channels * pictures
     scales = [  # the finest first: what is refused is what was asked for
         _fit(
@@ -134,7 +134,8 @@ def _iterations(settings: Settings, place: int, count: int) -> int:
     """At the scale of a place, from 0, the coarsest, of so many scales."""
     schedule = settings.schedule
     usual = schedule[min(place if count > 1 else 1, len(schedule) - 1)]
-    usual = math.ceil(QUALITIES[settings.quality] * usual)
+    coarse, fine = QUALITIES[settings.quality]
+    usual = math.ceil((coarse if place < COARSE else fine) * usual)
     if settings.iterations is None:
         return usual
     return settings.iterations if place == count - 1 else min(usual, settings.iterations)

@@ -59,15 +59,18 @@ def scaled(shape: Size, side: int) -> Size:
     return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
 
 
-def style_size(shape: Size, size: Size, least: Size) -> Size:
-    """Of a style: its proportions, with as many pixels as ``size`` has, or what ``least`` takes.
+def style_size(shape: Size, size: Size, least: Size, scale: float | None = None) -> Size:
+    """Of a style: its proportions, with ``scale`` times the sides of a square of ``size`` pixels.
+
+    None: 1, but no larger than it is. At least what ``least`` takes.
 
     Raises:
-        SettingError: it is so thin that it would have MOST times as many.
+        SettingError: it is so thin that it would have MOST times as many pixels.
     """
     area = math.sqrt(math.prod(size) / math.prod(shape))
-    factor = max(area, *(n / side for n, side in zip(least, shape, strict=True)))
-    if factor > area * math.sqrt(MOST):
+    wanted = min(area, 1.0) if scale is None else scale * area
+    factor = max(wanted, *(n / side for n, side in zip(least, shape, strict=True)))
+    if factor > max(area, wanted) * math.sqrt(MOST):
         raise SettingError(
             "style", f"{shape[1]} x {shape[0]}", "too long and thin for this size: crop it"
         )
@@ -75,11 +78,12 @@ def style_size(shape: Size, size: Size, least: Size) -> Size:
     return height, width
 
 
-def kept_sizes(sizes: Sizes, finest: Size, least: Size) -> list[Size]:
+def kept_sizes(settings: Settings, sizes: Sizes, finest: Size, least: Size) -> list[Size]:
     """Of content, styles and first image, as a run keeps them: no larger than the finest needs."""
+    scale = settings.style_scale
     wanted = [
         *([(sizes.content, finest)] if sizes.content else []),
-        *((style, style_size(style, finest, least)) for style in sizes.styles),
+        *((style, style_size(style, finest, least, scale)) for style in sizes.styles),
         *([(sizes.image, finest)] if sizes.image else []),
     ]
     return [min(size, most, key=math.prod) for size, most in wanted]

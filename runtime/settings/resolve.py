@@ -53,7 +53,10 @@ def resolve(
         mend = ("give a number or a ", Field("quality"), ", not both")
         raise SettingError("iterations", settings.iterations, *mend)
     _check_preconditioner(manifest, settings)
-    settings = replace(settings, init=_init(values.get("init"), content, styles, image))
+    settings = replace(
+        settings, init=_init(settings.init, "init" in values, content, styles, image)
+    )
+    _check_color(manifest, settings, content=content, styles=styles)
     term_weights(objective.terms, settings, content=content, style=styles > 0)
     return settings
 
@@ -137,19 +140,31 @@ def _check_preconditioner(manifest: Manifest, settings: Settings) -> None:
         raise SettingError("history_size", settings.history_size, f"this bundle has at most {most}")
 
 
-def _init(wanted: str | None, content: bool, styles: int, image: bool) -> Any:
+def _init(wanted: str, asked: bool, content: bool, styles: int, image: bool) -> Any:
+    """Of the user or, where it was not ``asked``, of the preset if it has its pictures."""
     if image:
-        if wanted not in (None, "image"):
+        if asked and wanted != "image":
             mend = ("leave it out, or leave out ", Field("init_image"))
             raise SettingError("init", wanted, *mend)
         return "image"
     if wanted == "image":
         raise SettingError("init", wanted, "give a picture as ", Field("init_image"))
-    if wanted == "content" and not content:
+    if asked and wanted == "content" and not content:
         raise SettingError(
             "init", wanted, "there is no content: use noise, or a picture as ", Field("init_image")
         )
-    return wanted or ("content" if content and styles else "noise")
+    return wanted if asked or (content and styles) else "noise"
+
+
+def _check_color(manifest: Manifest, settings: Settings, *, content: bool, styles: int) -> None:
+    """Colors need pictures that have them."""
+    wanted = {"color": settings.color != "style", "init": settings.init == "style"}
+    for field in (name for name, used in wanted.items() if used):
+        value = getattr(settings, field)
+        if not content or not styles:
+            raise SettingError(field, value, "give a content and a style to take colors from")
+        if not manifest.canvas.is_rgb:
+            raise SettingError(field, value, "this bundle's canvas holds no RGB pictures")
 
 
 def _named(field: str, name: str, known: Mapping[str, Any]) -> Any:

@@ -11,12 +11,18 @@ from impasto.runtime.errors import SettingError
 
 from .fields import describe, setting
 
-Init = Literal["content", "noise", "image"]
+Init = Literal["content", "noise", "gray", "style", "image"]
+Color = Literal["style", "content", "match"]
 Optimizer = Literal["lbfgs", "adam"]
 Quality = Literal["draft", "normal", "high"]
 
-QUALITIES: dict[Quality, float] = {"draft": 0.4, "normal": 1.0, "high": 3.0}
-"""What each does to the schedule's iterations."""
+QUALITIES: dict[Quality, tuple[float, float]] = {
+    "draft": (0.3, 0.1),
+    "normal": (1.0, 1.0),
+    "high": (3.0, 3.0),
+}
+"""What each does to the schedule's iterations: at the COARSE coarsest scales, and at finer ones."""
+COARSE = 3
 MIN_SIDE, MAX_SIDE = 16, 16384
 """Pixels."""
 MAX_WEIGHT = 1e38  # float32 ends at 3e38
@@ -40,8 +46,49 @@ class Settings:
         least=1,
         most=MAX_SIDE,
     )
-    init: Init = setting("The first image.", "content", commands=STYLIZE)
+    init: Init = setting(
+        "The first image; style: the photograph with the style's colors.",
+        "content",
+        commands=STYLIZE,
+    )
+    init_noise: float | None = setting(
+        "Share of white noise in the first image.",
+        None,
+        least=0,
+        most=1,
+        none="1 for noise, else 0",
+        commands=STYLIZE,
+    )
     seed: int = setting("Seed of the noise.", 0, least=0, most=2**63 - 1)
+    detail: float = setting(
+        "How much of the photograph's finest detail each finer scale begins with: less paints "
+        "with a broader brush.",
+        1.0,
+        least=0,
+        most=1,
+        commands=STYLIZE,
+    )
+    style_scale: float | None = setting(
+        "Size of the strokes: of the style in units of the picture.",
+        None,
+        least=0.25,
+        most=4,
+        none="1, but no style is enlarged",
+        commands=(*STYLIZE, "texture"),
+    )
+    color: Color = setting(
+        "Whose colors: the style's, the content's (its lightness alone is painted), or match: the "
+        "style's strokes in the content's colors.",
+        "style",
+        commands=STYLIZE,
+    )
+    color_strength: float = setting(
+        "How far color goes: 1 is all the way, 0 leaves the style's colors.",
+        1.0,
+        least=0,
+        most=1,
+        commands=STYLIZE,
+    )
     blend: tuple[float, ...] = setting(
         "Weight of a style beside the others, one for each; none are equal ones.",
         (),
@@ -67,7 +114,9 @@ class Settings:
         "",
         metavar="LAYER",
     )
-    quality: Quality = setting("0.4, 1 or 3 times the schedule's iterations.", "normal")
+    quality: Quality = setting(
+        "How much time: draft takes about a fifth of normal's, high three times as much.", "normal"
+    )
     iterations: int | None = setting(
         "Iterations at the finest scale, and the most at a coarser one.",
         None,
@@ -131,7 +180,12 @@ class SettingsKeywords(TypedDict, total=False):
     size: int | None
     min_size: int | None
     init: Init | None
+    init_noise: float | None
     seed: int | None
+    detail: float | None
+    style_scale: float | None
+    color: Color | None
+    color_strength: float | None
     blend: Sequence[float] | None
     content_weight: float | None
     style_weight: float | None

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from impasto.cli.console import print_json, say
-from impasto.runtime import Settings
+from impasto.runtime import Engine, Settings
 
 Program = Callable[..., Any]
 
@@ -49,7 +49,7 @@ def test_a_png_says_how_it_was_painted(
     assert text["Software"] == f"impasto {metadata.version('impasto')}"
     assert text["scales"] == "48 x 32: 2 lbfgs 10"
     assert text["done"] == "2 iterations, finished"
-    expected = {"model": "vgg19", "preset": "gatys2016", "size": "48", "seed": "0"}
+    expected = {"model": "vgg19", "preset": "paint", "size": "48", "seed": "0"}
     expected |= {"pooling": "avg", "optimizer": "lbfgs", "history_size": "10", "iterations": "2"}
     assert {name: text[name] for name in expected} == expected
 
@@ -64,8 +64,8 @@ def test_what_is_planned_is_what_is_recorded(
     with Image.open(tmp_path / "out.png") as image:
         text = image.text  # type: ignore[attr-defined]
     assert (text["model"], text["pooling"], text["optimizer"]) == ("plain", "own", "adam")
-    assert text["scales"] == "64 x 43: 8 adam; 128 x 85: 16 adam"
-    assert text["iterations"] == "16"
+    assert text["scales"] == "64 x 43: 6 adam; 128 x 85: 12 adam"
+    assert text["iterations"] == "12"
 
 
 def test_every_option_reaches_the_runtime(
@@ -140,7 +140,8 @@ def test_reconstruct_is_one_content_term_alone(
 ) -> None:
     command = ("reconstruct", photo, "-o", "out.png", *TINY, "--content-layer", "conv4_2", "--json")
     last = json.loads(impasto(*command).stdout.splitlines()[-1])
-    assert last["loss"] == pytest.approx(last["terms"]["content.conv4_2"], rel=1e-5)
+    weight = Engine.load().settings(styles=0).content_weight
+    assert last["loss"] == pytest.approx(weight * last["terms"]["content.conv4_2"], rel=1e-5)
     assert size(tmp_path / "out.png") == (48, 32)
 
 
@@ -174,7 +175,7 @@ def test_whatever_is_said_is_one_line(capsys: pytest.CaptureFixture[str]) -> Non
 def test_quality_and_memory(impasto: Program, photo: Path, painting: Path) -> None:
     command = ("stylize", photo, "--style", painting, "-o", "out.png", "--size", 48, "--json")
     done = impasto(*command, "--quality", "draft")
-    assert len(done.stdout.splitlines()) - 2 == 16  # 0.4 times 40
+    assert len(done.stdout.splitlines()) - 2 == 12  # 0.3 times 40
     done = impasto(*command, "--quality", "better", "--overwrite")
     assert done.returncode == 2
     assert "--quality better: give one of draft, normal, high" in done.stderr

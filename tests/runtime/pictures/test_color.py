@@ -1,4 +1,4 @@
-"""Colours matched, and lightness and chroma apart, against formulas written here in float64."""
+"""Colors matched, and lightness and chroma apart, against formulas written here in float64."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from skimage import data
 
 from impasto.runtime.pictures import color
 from impasto.runtime.pictures.color import (
+    blend_moments,
     from_oklab,
     lightness_gray,
-    match_colors,
+    moments,
     to_oklab,
+    transport,
     with_chroma,
 )
 from impasto.runtime.pictures.image import Picture, read_picture, resize
@@ -32,6 +34,10 @@ def _no_floating_point_error() -> Iterator[None]:
         yield
 
 
+def match_colors(picture: Picture, like: Picture, strength: float = 1.0) -> Picture:
+    return transport(moments(picture), moments(like), strength)(picture)
+
+
 def photograph(name: str) -> Picture:
     return resize(read_picture(getattr(data, name)()), 96, 128)
 
@@ -41,7 +47,7 @@ def flat(*rgb: float) -> Picture:
 
 
 def cloud(deviation: float, size: tuple[int, int] = (40, 50)) -> Picture:
-    """Correlated colours about the middle, of full rank, that stay far from 0 and 1."""
+    """Correlated colors about the middle, of full rank, that stay far from 0 and 1."""
     mixing = np.eye(3) + 0.5 * RNG.random((3, 3))
     colors = RNG.uniform(-1, 1, (*size, 3)) @ mixing.T
     center = 0.5 + 0.05 * RNG.uniform(-1, 1, 3)
@@ -77,13 +83,21 @@ PICTURES = {
     "white": flat(1, 1, 1),
     "red": flat(1, 0, 0),
     "blue": flat(0, 0, 1),
-    "two colours": np.where(RNG.random((16, 16, 1)) < 0.5, flat(1, 0.2, 0), flat(0, 0.3, 1)),
+    "two colors": np.where(RNG.random((16, 16, 1)) < 0.5, flat(1, 0.2, 0), flat(0, 0.3, 1)),
     "black and white": np.where(RNG.random((16, 16, 1)) < 0.5, flat(0, 0, 0), flat(1, 1, 1)),
     "one dot": np.where(np.arange(256).reshape(16, 16, 1) == 7, flat(1, 0, 0), flat(0, 0, 0)),
 }
 
 
-# The colours of another picture
+# The colors of another picture
+
+
+def test_blended_moments_are_those_of_the_pictures_side_by_side() -> None:
+    one, other = cloud(0.1, (16, 30)), cloud(0.05, (16, 10)) + np.float32(0.1)
+    mean, covariance = statistics(np.concatenate([one, other], axis=1))
+    found = blend_moments([moments(one), moments(other)], [0.75, 0.25])
+    np.testing.assert_allclose(found.mean, mean, rtol=1e-6)
+    np.testing.assert_allclose(found.covariance, covariance, rtol=1e-5, atol=1e-9)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (40, 50), (300, 200)])
@@ -107,7 +121,7 @@ def test_matching_is_the_monge_kantorovich_map(size: tuple[int, int], scale: flo
     assert abs(0.01 * (expected - like_mean)).max() > 1e-4
 
 
-def test_another_map_with_the_same_covariance_moves_colours_further() -> None:
+def test_another_map_with_the_same_covariance_moves_colors_further() -> None:
     """Cholesky's factors give C as well: the oracle of the covariance alone would take them."""
     picture, like = cloud(0.05), cloud(0.08)
     (mean, source), (like_mean, target) = statistics(picture), statistics(like)
@@ -169,7 +183,7 @@ def test_what_matches_a_gray_picture_is_gray(name: str, like: str) -> None:
 
 
 def test_a_gray_picture_gets_one_tint() -> None:
-    """Its colours lie on a line, and a linear map leaves them on one."""
+    """Its colors lie on a line, and a linear map leaves them on one."""
     gray, like = PICTURES["gray"] * 0.4 + 0.3, cloud(0.08)
     found = match_colors(gray, like)
     mean, covariance = statistics(found)
@@ -179,8 +193,8 @@ def test_a_gray_picture_gets_one_tint() -> None:
     assert variances[2] > 0.5 * np.linalg.eigvalsh(statistics(like)[1])[2]
 
 
-def test_noise_is_no_colour() -> None:
-    """What rounding and JPEG leave in a gray picture is not blown up to the colours of another."""
+def test_noise_is_no_color() -> None:
+    """What rounding and JPEG leave in a gray picture is not blown up to the colors of another."""
     gray = 0.25 + 0.5 * RNG.random((64, 64, 1), np.float32)
     noise = (RNG.standard_normal((64, 64, 3)) * STEP).astype(np.float32)
     picture, like = gray + noise - noise.mean(axis=2, keepdims=True), cloud(0.15)
@@ -254,7 +268,7 @@ def encoded(value: float) -> float:
 
 
 def oklab(rgb: np.ndarray) -> tuple[float, float, float]:
-    """Of one colour, in float64, as Ottosson writes it."""
+    """Of one color, in float64, as Ottosson writes it."""
     red, green, blue = (decoded(float(value)) for value in rgb)
     lms = [math.cbrt(row[0] * red + row[1] * green + row[2] * blue) for row in M1]
     return (
@@ -310,7 +324,7 @@ def test_oklab_is_ottossons_there_and_back(name: str) -> None:
     np.testing.assert_allclose(back[above], picture[above], rtol=0, atol=1.5e-5)
 
 
-def test_colours_that_srgb_lacks_are_clipped() -> None:
+def test_colors_that_srgb_lacks_are_clipped() -> None:
     lab = RNG.uniform(-1, 1, (20, 20, 3)).astype(np.float32) * np.float32([0.5, 0.4, 0.4])
     lab[:, :, 0] += 0.5
     expected = [
@@ -342,7 +356,7 @@ def test_gray_stays(name: str) -> None:
 
 
 def pairs() -> list[tuple[Picture, Picture]]:
-    """Every picture with every other's colours, cut to one size."""
+    """Every picture with every other's colors, cut to one size."""
     corner = {name: picture[:16, :16] for name, picture in PICTURES.items()}
     return [(one, other) for one in corner.values() for other in corner.values()]
 
@@ -363,7 +377,7 @@ def test_lightness_is_that_of_the_first_everywhere() -> None:
 @pytest.mark.parametrize("name", ["chelsea", "coffee", "random", "dark", "corners"])
 @pytest.mark.parametrize("chroma_of", ["random", "corners", "blue", "red"])
 def test_hue_stays_and_chroma_is_the_most_that_srgb_has(name: str, chroma_of: str) -> None:
-    """Against a walk from gray to the colour that is wanted, in float64."""
+    """Against a walk from gray to the color that is wanted, in float64."""
     picture, others = PICTURES[name][:16, :16], PICTURES[chroma_of][:16, :16]
     found = reference_lab(with_chroma(picture, others)).reshape(-1, 3)
     lightness = reference_lab(picture)[:, :, 0].ravel()
@@ -411,7 +425,7 @@ def test_blue_next_to_where_its_hue_leaves_srgb_twice() -> None:
         assert math.atan2(found[2], found[1]) == pytest.approx(math.atan2(b, a), abs=1e-4)
 
 
-def test_a_photograph_that_was_gray_gets_its_colours_back() -> None:
+def test_a_photograph_that_was_gray_gets_its_colors_back() -> None:
     coffee = PICTURES["coffee"]
     found = with_chroma(lightness_gray(coffee), coffee)
     np.testing.assert_allclose(found, coffee, rtol=0, atol=2e-4)
@@ -432,7 +446,11 @@ from impasto.runtime.pictures import color
 picture = np.random.default_rng(0).random((1500, 1000, 3), np.float32)
 like = np.ascontiguousarray(picture[::-1])
 tracemalloc.start()
-for function in (color.match_colors, color.with_chroma):
+def match_colors(one, other):
+    return color.transport(color.moments(one), color.moments(other))(one)
+
+
+for function in (match_colors, color.with_chroma):
     tracemalloc.reset_peak()
     before = tracemalloc.get_traced_memory()[0]
     function(picture, like)

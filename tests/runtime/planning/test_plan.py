@@ -150,7 +150,7 @@ def test_where_a_small_tile_has_no_room_other_ways_are_taken(
 ) -> None:
     """As with conv5_4: a window with its margins has more pixels than the least that is tried."""
     gatys = dataclasses.replace(manifest.objectives["gatys"], margin=(128, 128))
-    deep = dataclasses.replace(manifest, objectives={"gatys": gatys})
+    deep = dataclasses.replace(manifest, objectives={settings.objective: gatys})
     (*_, whole) = planned(deep, settings, (size, size), size=size)
     assert whole.tile_pixels is None
     (*_, tiled) = planned(deep, settings, (size, size), 0.98 * whole.memory, size=size)

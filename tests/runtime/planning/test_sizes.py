@@ -30,9 +30,9 @@ def test_the_longer_side_is_the_size(shape: Size, side: int, expected: Size) -> 
     ("shape", "size", "expected"),
     [
         ((300, 400), (192, 256), (192, 256)),
-        ((100, 100), (1000, 1000), (1000, 1000)),
+        ((100, 100), (1000, 1000), (100, 100)),  # and none is enlarged
         ((50, 2000), (64, 64), (16, 640)),
-        ((2000, 16), (200, 300), (2739, 22)),
+        ((2000, 16), (200, 300), (2000, 16)),
     ],
 )
 def test_a_style_has_the_pixels_of_the_scale_or_what_its_short_side_takes(
