@@ -17,7 +17,7 @@ Optimizer = Literal["lbfgs", "adam"]
 Quality = Literal["draft", "normal", "high"]
 
 QUALITIES: dict[Quality, tuple[float, float]] = {
-    "draft": (0.3, 0.1),
+    "draft": (0.25, 0.06),
     "normal": (1.0, 1.0),
     "high": (3.0, 3.0),
 }
