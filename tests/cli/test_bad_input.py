@@ -55,7 +55,7 @@ def test_content(impasto: Program, folder: Path, name: str) -> None:
         (("--iterations", 0), 2, ["--iterations 0: give a whole number, 1 to"]),
         (("--seed", -1), 2, ["--seed -1: give a whole number, 0 to"]),
         (("--threads", 0), 2, ["--threads 0: give a whole number, 1 to"]),
-        (("--preset", "nice"), 2, ["--preset nice: there are gatys2016"]),
+        (("--preset", "nice"), 2, ["--preset nice: there are paint, bold, gatys2016"]),
         (("--pooling", "min"), 2, ["--pooling min: this bundle has avg, max"]),
         (("--optimizer", "sgd"), 2, ["--optimizer sgd: give one of lbfgs, adam"]),
         (("--device", "tpu"), 2, ["--device tpu: say auto, cpu, cuda"]),

@@ -76,6 +76,8 @@ def test_a_head_of_ones_own_from_export_to_picture(
         "out.png",
         "--model",
         "model",
+        "--preset",
+        "gatys2016",
     )
     tiny = ("--size", 48, "--iterations", 3, "--json")
     steps = [json.loads(line) for line in impasto(*command, *tiny).stdout.splitlines()[1:-1]]

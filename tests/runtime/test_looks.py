@@ -71,7 +71,8 @@ def test_detail_is_the_share_of_the_finest_octaves_that_a_scale_begins_with(
     coarse, fine = (HEIGHT // 2, WIDTH // 2), (HEIGHT, WIDTH)
     starts = {}
     for detail in (0.0, 0.5, 1.0):
-        pictures = engine.start(cat, cup, size=WIDTH, detail=detail)._loop.pictures
+        run = engine.start(cat, cup, size=WIDTH, init="content", detail=detail)
+        pictures = run._loop.pictures
         unchanged = pictures.start(coarse)
         starts[detail] = pictures.refined(unchanged, coarse, fine)
     np.testing.assert_array_equal(starts[1.0], cat)
@@ -227,3 +228,49 @@ def test_first_images(engine: Engine, cat: Picture, cup: Picture) -> None:
     mixed = first(engine, cat, [cup, 1 - cup], init="style", blend=[3, 1])
     wanted = 0.75 * cup.mean((0, 1)) + 0.25 * (1 - cup).mean((0, 1))
     np.testing.assert_allclose(mixed.mean((0, 1)), wanted, atol=0.03)
+
+
+# All of it together
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"detail": 0.3},
+        {"init": "style", "detail": 0.6},
+        {"init": "gray", "init_noise": 0.1},
+        {"color": "match", "color_strength": 0.5},
+        {"color": "content", "color_strength": 0.4, "init": "style"},
+        {"style_scale": 2.0, "color": "content"},
+    ],
+)
+def test_with_several_styles_stopped_and_resumed(
+    engine: Engine,
+    cat: Picture,
+    cup: Picture,
+    tmp_path: Path,
+    settings: Any,
+    optimizer: Any,
+    tiled: bool,
+) -> None:
+    """The bytes of a run that never stopped, and a loss that fell."""
+    run = engine.start(
+        cat,
+        [cup, 1 - cup],
+        blend=[2, 1],
+        size=WIDTH,
+        min_size=40,
+        iterations=4,
+        optimizer=optimizer,
+        **settings,
+    )
+    run = in_tiles(engine, run) if tiled else run
+    for step in run:
+        if (step.scale, step.iteration) == (2, 1):
+            run.save(tmp_path / "run.checkpoint")
+            first_loss = step.loss
+    again = engine.resume(tmp_path / "run.checkpoint").finish()
+    np.testing.assert_array_equal(again.image, run.result().image)
+    assert run.result().loss < first_loss
