@@ -11,6 +11,7 @@ import numpy as np
 from .bundle.manifest import Canvas, Manifest
 from .pictures.color import (
     ColorMap,
+    Moments,
     blend_moments,
     lightness_gray,
     moments,
@@ -29,7 +30,7 @@ from .planning.plan import Plan
 from .planning.sizes import Size, Sizes, style_size
 from .settings import Settings
 
-OCTAVES = 4
+REDUCED = 4
 """Times a side: ``detail`` is of what a picture loses that is made so much smaller."""
 
 
@@ -82,7 +83,7 @@ class Pictures:
             return self.resized(image, fine)
         own, detail = self._first(fine), np.float32(self.settings.detail)
         if detail < 1:
-            rough = resample(own, *(max(1, side // OCTAVES) for side in fine))
+            rough = resample(own, *(max(1, side // REDUCED) for side in fine))
             own = detail * own + (1 - detail) * resample(rough, *fine)
         return self._clipped(own + resample(image - self._first(coarse), *fine))
 
@@ -111,16 +112,20 @@ class Pictures:
 
     def _to_styles(self, strength: float) -> ColorMap:
         """From the content's colors to the styles'."""
-        assert self.content is not None
-        blended = blend_moments([moments(style) for style in self.styles], self.shares)
-        return transport(moments(self.content), blended, strength)
+        own, styles = self._moments
+        return transport(own, blend_moments(styles, self.shares), strength)
 
     @cached_property
     def _from_styles(self) -> list[ColorMap]:
         """From each style's colors to the content's."""
+        own, styles = self._moments
+        return [transport(style, own, self.settings.color_strength) for style in styles]
+
+    @cached_property
+    def _moments(self) -> tuple[Moments, list[Moments]]:
+        """Of the content's colors, and of each style's."""
         assert self.content is not None
-        own, strength = moments(self.content), self.settings.color_strength
-        return [transport(moments(style), own, strength) for style in self.styles]
+        return moments(self.content), [moments(style) for style in self.styles]
 
     @cached_property
     def _lighter(self) -> list[np.float32]:

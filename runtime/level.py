@@ -14,6 +14,7 @@ from .errors import SettingError
 from .graphs.pool import AnyGraphs
 from .inputs import Pictures
 from .objective import Objective, Point, Slot, make_objective
+from .objective.tiles import tile_shape
 from .optimizers import make_optimizer
 from .pictures.image import Picture, from_tensor, padded_size, resample, to_tensor
 from .planning.plan import GOOD_TILE, Plan
@@ -165,8 +166,8 @@ class Level:
     def _style(self, image: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
         """A style's statistics; the engine remembers them for a while."""
         picture, settings = blake2b(image.data, digest_size=16).digest(), self._plan.settings
-        key = (picture, image.shape, settings.objective, settings.pooling, self._stage.tile_pixels)
         size = image.shape[2:]
+        key = (picture, image.shape, settings.objective, settings.pooling, self._tile(*size))
         return self._graphs.targets(key, lambda: self._of_size(*size).describe(image, "style"))
 
     def _fitted(self, maps: Maps) -> Targets:
@@ -185,14 +186,19 @@ class Level:
         return any(source.source == kind for term in self._terms for source in term.inputs)
 
     def _of_size(self, height: int, width: int) -> Objective:
-        """Of the image, or of a style: one that is much larger than the image goes in tiles."""
-        settings, tile = self._plan.settings, self._stage.tile_pixels
-        most = max(math.prod(self._padded), GOOD_TILE)
-        if tile is None and height * width > LARGER * most:
-            tile = most
+        settings, tile = self._plan.settings, self._tile(height, width)
         return make_objective(
             self._graphs, settings.objective, settings.pooling, (height, width), tile
         )
+
+    def _tile(self, height: int, width: int) -> int | None:
+        """The most pixels of a tile: the image's, or of a style that is much larger than it."""
+        most, tile = max(math.prod(self._padded), GOOD_TILE), self._stage.tile_pixels
+        if tile is not None or height * width <= LARGER * most:
+            return tile
+        margin = self._manifest.objectives[self._plan.settings.objective].margin
+        fits = tile_shape(height, width, most, margin, self._manifest.encoder.alignment)
+        return most if fits else None
 
     def _tensor(self, picture: Picture) -> NDArray[np.float32]:
         return to_tensor(picture, self._manifest.encoder.alignment)
