@@ -83,6 +83,7 @@ def test_the_engine_paints_on_a_canvas_of_five_channels_and_one_row(
     )
     for optimizer in ("lbfgs", "adam"):
         settings: dict[str, Any] = {"size": 200, "min_size": 100, "schedule": (3, 6)}
+        settings |= {"preset": "gatys2016", "style_scale": 1}
         run = engine.start(content, style, optimizer=optimizer, **settings)
         assert [scale.size for scale in run.plan.scales] == [(1, 100), (1, 200)]
         for step in run:

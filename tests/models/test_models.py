@@ -22,7 +22,9 @@ def test_the_bundle_that_ships_is_whole_and_has_both_poolings_of_two_objectives(
             *(f"style.conv{block}_1" for block in range(1, deepest + 1)),
             "tv",
         ]
-    assert {preset.settings["objective"] for preset in manifest.presets.values()} == {"gatys"}
+    objectives = {name: preset.settings["objective"] for name, preset in manifest.presets.items()}
+    assert list(objectives)[:3] == ["paint", "bold", "gatys2016"]  # the first is the default
+    assert {name for name in objectives if objectives[name] == "gatys-conv4"} == {"paint", "bold"}
 
 
 def test_its_folder_holds_what_the_manifest_says_and_nothing_else() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,7 +61,8 @@ def test_deeper_layers_give_the_photograph_back_ever_more_loosely(
 
 
 def test_texture_brings_the_style_loss_down_a_thousandfold(engine: Engine) -> None:
-    result = engine.stylize(style=np.asarray(data.gravel()), size=128, iterations=100)
+    texture = np.asarray(data.gravel())
+    result = engine.stylize(style=texture, preset="gatys2016", size=128, iterations=100)
     assert style_loss(engine, result.terms) < style_loss(engine, result.initial_terms) / 1000
     for term in engine.manifest.objectives["gatys"].terms:
         if term.head == "style":
@@ -70,6 +72,7 @@ def test_texture_brings_the_style_loss_down_a_thousandfold(engine: Engine) -> No
 def test_stylize_ends_with_a_twentieth_of_the_photographs_style_loss(
     engine: Engine, photo: NDArray[np.uint8]
 ) -> None:
-    result = engine.stylize(photo, EXAMPLE / "painting.jpg", size=128, iterations=60)
+    settings: dict[str, Any] = {"preset": "gatys2016", "size": 128, "iterations": 60}
+    result = engine.stylize(photo, EXAMPLE / "painting.jpg", **settings)
     assert style_loss(engine, result.terms) < style_loss(engine, result.initial_terms) / 20
     assert result.terms["content.conv4_2"] > 0

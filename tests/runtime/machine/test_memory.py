@@ -281,7 +281,8 @@ def peak():
 
 photograph, painting = np.random.default_rng(0).random((2, 240, 784, 3), np.float32)
 engine, before = Engine.load(device="cpu"), used()
-run = engine.start(photograph, painting, size=784, iterations=1, memory=sys.argv[1])
+paper = {"preset": "gatys2016", "size": 784, "iterations": 1}
+run = engine.start(photograph, painting, memory=sys.argv[1], **paper)
 list(run)
 stage = run.plan.scales[-1]
 print(stage.tile_pixels or 0, run.plan.memory, peak() - before)
