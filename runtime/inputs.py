@@ -27,9 +27,11 @@ from .pictures.image import (
     resample,
 )
 from .planning.plan import Plan
-from .planning.sizes import Size, Sizes, style_size
+from .planning.sizes import Size, Sizes, style_sizes
 from .settings import Settings
 
+BLANK = ("noise", "gray")
+"""First images that are no picture."""
 REDUCED = 4
 """Times a side: ``detail`` is of what a picture loses that is made so much smaller."""
 
@@ -79,7 +81,7 @@ class Pictures:
         So what the coarser scale left alone stays as fine as the photograph, as far as ``detail``
         says. Noise has nothing to keep.
         """
-        if self.settings.init in ("noise", "gray"):
+        if self.settings.init in BLANK:
             return self.resized(image, fine)
         own, detail = self._first(fine), np.float32(self.settings.detail)
         if detail < 1:
@@ -137,7 +139,7 @@ class Pictures:
     def _first(self, size: Size) -> Picture:
         """As ``start``, without noise."""
         settings, canvas = self.settings, self.canvas
-        if settings.init in ("noise", "gray"):
+        if settings.init in BLANK:
             middle = np.float32((canvas.low + canvas.high) / 2)
             return np.full((*size, canvas.channels), middle, np.float32)
         source = self.image if settings.init == "image" else self.content
@@ -223,15 +225,12 @@ class Inputs:
                 source, max_pixels=max_pixels, within=most, memory=memory, least=least
             )
 
-        shapes = zip(self.styles, plan.sizes.styles, strict=True)
+        sizes = style_sizes(plan.settings, plan.sizes, plan.size, least)
         return of_plan(
             manifest,
             plan,
             content=None if self.content is None else read(self.content, plan.size),
-            styles=tuple(
-                read(s, style_size(shape, plan.size, least, plan.settings.style_scale))
-                for s, shape in shapes
-            ),
+            styles=tuple(read(s, most) for s, most in zip(self.styles, sizes, strict=True)),
             image=None if self.image is None else read(self.image, plan.size),
         )
 

@@ -18,7 +18,7 @@ from .objective.tiles import tile_shape
 from .optimizers import make_optimizer
 from .pictures.image import Picture, from_tensor, padded_size, resample, to_tensor
 from .planning.plan import GOOD_TILE, Plan
-from .planning.sizes import style_size
+from .planning.sizes import style_sizes
 from .state import State
 
 Targets = dict[str, NDArray[np.float32]]
@@ -150,10 +150,9 @@ class Level:
         if pictures.content is not None:
             image = self._tensor(pictures.seen(pictures.resized(pictures.content, size)))
             found |= self.objective.describe(image, "content")
-        shapes = self._plan.sizes.styles
-        scale = self._plan.settings.style_scale
-        for number, (share, shape) in enumerate(zip(self._plan.shares, shapes, strict=True)):
-            own = style_size(shape, size, self._manifest.encoder.alignment, scale)
+        plan, least = self._plan, self._manifest.encoder.alignment
+        sizes = style_sizes(plan.settings, plan.sizes, size, least)
+        for number, (share, own) in enumerate(zip(plan.shares, sizes, strict=True)):
             image = self._tensor(pictures.style(number, own))
             described = {**self._style(image)}
             if self._has("style_map"):

@@ -16,11 +16,18 @@ from impasto.runtime.errors import Field, SettingError
 from impasto.runtime.machine.memory import allowance, show_bytes
 from impasto.runtime.objective.tiles import cut, tile_shape
 from impasto.runtime.pictures.image import padded_size
-from impasto.runtime.settings import COARSE, QUALITIES, Settings, shares, term_weights
-from impasto.runtime.settings.settings import Optimizer
+from impasto.runtime.settings import Settings, shares, term_weights
+from impasto.runtime.settings.settings import Optimizer, Quality
 
 from .sizes import Size, Sizes, kept_sizes, scale_sizes
 
+QUALITIES: dict[Quality, tuple[float, float]] = {
+    "draft": (0.25, 0.06),
+    "normal": (1.0, 1.0),
+    "high": (3.0, 3.0),
+}
+"""What each does to the schedule's iterations: at the COARSE coarsest scales, and at finer ones."""
+COARSE = 3
 FLOAT = 4
 """Bytes."""
 ADAM_IMAGES = 6

@@ -78,12 +78,17 @@ def style_size(shape: Size, size: Size, least: Size, scale: float | None = None)
     return height, width
 
 
+def style_sizes(settings: Settings, sizes: Sizes, size: Size, least: Size) -> list[Size]:
+    """Of all styles, for an image of a size; see ``style_size``."""
+    return [style_size(shape, size, least, settings.style_scale) for shape in sizes.styles]
+
+
 def kept_sizes(settings: Settings, sizes: Sizes, finest: Size, least: Size) -> list[Size]:
     """Of content, styles and first image, as a run keeps them: no larger than the finest needs."""
-    scale = settings.style_scale
+    styles = style_sizes(settings, sizes, finest, least)
     wanted = [
         *([(sizes.content, finest)] if sizes.content else []),
-        *((style, style_size(style, finest, least, scale)) for style in sizes.styles),
+        *zip(sizes.styles, styles, strict=True),
         *([(sizes.image, finest)] if sizes.image else []),
     ]
     return [min(size, most, key=math.prod) for size, most in wanted]

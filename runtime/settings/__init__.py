@@ -4,11 +4,9 @@ from .fields import About, Described, check_all, describe
 from .files import Files
 from .machine import Machine, MachineKeywords, RunKeywords
 from .resolve import resolve, shares, term_weights
-from .settings import COARSE, QUALITIES, Settings, SettingsKeywords
+from .settings import Settings, SettingsKeywords
 
 __all__ = [
-    "COARSE",
-    "QUALITIES",
     "About",
     "Described",
     "Files",

@@ -16,13 +16,6 @@ Color = Literal["style", "content", "match"]
 Optimizer = Literal["lbfgs", "adam"]
 Quality = Literal["draft", "normal", "high"]
 
-QUALITIES: dict[Quality, tuple[float, float]] = {
-    "draft": (0.25, 0.06),
-    "normal": (1.0, 1.0),
-    "high": (3.0, 3.0),
-}
-"""What each does to the schedule's iterations: at the COARSE coarsest scales, and at finer ones."""
-COARSE = 3
 MIN_SIDE, MAX_SIDE = 16, 16384
 """Pixels."""
 MAX_WEIGHT = 1e38  # float32 ends at 3e38

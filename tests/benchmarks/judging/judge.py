@@ -78,11 +78,8 @@ def _folders(words: Sequence[str]) -> dict[str, Path]:
 
 def _painted() -> list[str]:
     """The folders that have pictures of pairs."""
-    names = [pair.name for pair in read()]
     folders = sorted(path for path in FOLDER.glob("*") if path.is_dir())
-    return [
-        str(path) for path in folders if any((path / f"{name}.png").is_file() for name in names)
-    ]
+    return [str(path) for path in folders if any(pair.painted(path) for pair in read())]
 
 
 def _verdicts(
@@ -90,8 +87,8 @@ def _verdicts(
 ) -> Iterator[tuple[str, str, Verdict]]:
     """Pair, name and verdict of what there is."""
     for pair in pairs:
-        paths = {name: folder / f"{pair.name}.png" for name, folder in folders.items()}
-        painted = {name: path for name, path in paths.items() if path.is_file()}
+        found = {name: pair.painted(folder) for name, folder in folders.items()}
+        painted = {name: path for name, path in found.items() if path}
         if painted:
             judge = Judge(pair)
             for name, path in painted.items():

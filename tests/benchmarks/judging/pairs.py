@@ -45,6 +45,11 @@ class Pair:
         """The style's."""
         return PICTURES / f"{self.name}-style.png"
 
+    def painted(self, folder: Path) -> Path | None:
+        """What was painted of it in a folder, if it was."""
+        path = folder / f"{self.name}.png"
+        return path if path.is_file() else None
+
 
 def read(path: Path = HERE / "pairs.toml") -> list[Pair]:
     """All of them, in the list's order."""

@@ -64,5 +64,4 @@ def _given(pair: Pair) -> list[tuple[str, Path | None]]:
 
 
 def _painted(pair: Pair, folders: Mapping[str, Path]) -> list[tuple[str, Path | None]]:
-    paths = {name: folder / f"{pair.name}.png" for name, folder in folders.items()}
-    return [(name, path if path.is_file() else None) for name, path in paths.items()]
+    return [(name, pair.painted(folder)) for name, folder in folders.items()]
