@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .graphs.installation import Installation as Installation
     from .graphs.installation import examine_installation as examine_installation
     from .machine.memory import show_bytes as show_bytes
-    from .pictures.encode import check_output as check_output
+    from .pictures.formats.encode import check_output as check_output
     from .planning.estimate import Estimate as Estimate
     from .planning.plan import Plan as Plan
     from .planning.plan import Scale as Scale
@@ -61,7 +61,7 @@ _HOMES = {
     ),
     ".graphs.installation": ("Installation", "examine_installation"),
     ".machine.memory": ("show_bytes",),
-    ".pictures.encode": ("check_output",),
+    ".pictures.formats.encode": ("check_output",),
     ".planning.estimate": ("Estimate",),
     ".planning.plan": ("Plan", "Scale"),
     ".planning.sizes": ("Sizes",),

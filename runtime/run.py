@@ -17,7 +17,7 @@ from . import checkpoint
 from .graphs.session import Terminated
 from .loop import Loop
 from .machine.memory import Reservation
-from .pictures.encode import write_image
+from .pictures.formats.encode import write_image
 from .pictures.image import Picture, resize
 from .planning.estimate import AROUND, expected_memory, expected_seconds
 from .planning.plan import Plan

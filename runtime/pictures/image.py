@@ -23,8 +23,9 @@ from PIL import Image
 from impasto.runtime.errors import Field, ImageError, ImpastoError
 from impasto.runtime.machine.memory import allowance, show_bytes
 
-from .decode import FORMATS, open_header, stored
-from .encode import check_output, write_image
+from .formats.decode import FORMATS, open_header, stored
+from .formats.encode import check_output, write_image
+from .formats.stored import turned, unit
 from .shapes import (
     BAND,
     MIN_SIDE,
@@ -35,13 +36,12 @@ from .shapes import (
     resize,
     to_tensor,
 )
-from .stored import turned, unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO
 
-    from .stored import Stored
+    from .formats.stored import Stored
 
 __all__ = [
     "MAX_PIXELS",

@@ -301,7 +301,7 @@ DECODING = """
 import os
 import sys
 import numpy as np
-from impasto.runtime.pictures.decode import open_header, stored
+from impasto.runtime.pictures.formats.decode import open_header, stored
 
 def resident(field):
     with open("/proc/self/status") as file:

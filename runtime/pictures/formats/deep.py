@@ -14,9 +14,9 @@ from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
 from impasto.runtime.errors import ImageError
+from impasto.runtime.pictures.shapes import BAND
 
 from .profiles import by_lcms, by_numbers
-from .shapes import BAND
 from .stored import Stored, decoding, load, opaque, raw_mode, unit, unless_broken
 from .tiff import BITS, INVERTED, PHOTOMETRIC
 
