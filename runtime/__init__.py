@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from .graphs.installation import examine_installation as examine_installation
     from .machine.memory import show_bytes as show_bytes
     from .pictures.formats.encode import check_output as check_output
+    from .pictures.sources import Source as Source
+    from .pictures.sources import Stream as Stream
     from .planning.estimate import Estimate as Estimate
     from .planning.plan import Plan as Plan
     from .planning.plan import Scale as Scale
@@ -62,6 +64,7 @@ _HOMES = {
     ".graphs.installation": ("Installation", "examine_installation"),
     ".machine.memory": ("show_bytes",),
     ".pictures.formats.encode": ("check_output",),
+    ".pictures.sources": ("Source", "Stream"),
     ".planning.estimate": ("Estimate",),
     ".planning.plan": ("Plan", "Scale"),
     ".planning.sizes": ("Sizes",),

@@ -20,7 +20,7 @@ from .inputs import Inputs, of_plan
 from .loop import Loop
 from .machine.memory import Reservation, budget, planning, reserve
 from .machine.scratch import check_room
-from .pictures.image import Source
+from .pictures.sources import Source
 from .planning.estimate import Estimate, estimate
 from .planning.plan import Plan, make_plan
 from .run import Result, Run, Step
@@ -122,8 +122,9 @@ class Engine:
         """Check everything and prepare a run; iterate over it for its steps.
 
         Args:
-            content: the picture to paint: a path, a PIL image, or an array (H, W, 3) of uint8 or
-                of floats in [0, 1]. None: a texture, of the style's shape.
+            content: the picture to paint: a path, the bytes of a file, a binary file object, a PIL
+                image, or an array (H, W, 3) of uint8 or of floats in [0, 1]. None: a texture, of
+                the style's shape.
             style: one picture or several to paint like; None: content alone.
             init_image: a picture to begin with, instead of what ``init`` says.
             maps: regions and given maps, (height, width, channels), by the terms' input.
@@ -222,8 +223,8 @@ class Engine:
             **cast(SettingsKeywords, {k: v for k, v in given.items() if k not in own}),
         )
 
-        sizes = inputs.sizes(self.manifest, machine.max_pixels)
         room = budget(machine.memory) + self._graphs.held
+        sizes = inputs.sizes(self.manifest, machine.max_pixels, room)
         return make_plan(self.manifest, settings, sizes, room), machine
 
     def _reserve(self, plan: Plan, machine: Machine) -> Reservation:

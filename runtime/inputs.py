@@ -22,6 +22,7 @@ from .pictures.image import (
     Picture,
     Source,
     check_values,
+    held,
     picture_size,
     read_picture,
     resample,
@@ -32,6 +33,8 @@ from .settings import Settings
 
 BLANK = ("noise", "gray")
 """First images that are no picture."""
+CONTENT, IMAGE = "the content", "the first image"
+"""What errors call pictures that have no path."""
 REDUCED = 4
 """Times a side: ``detail`` is of what a picture loses that is made so much smaller."""
 
@@ -181,33 +184,51 @@ class Inputs:
     def of(
         cls, content: Source | None, style: Source | Sequence[Source] | None, image: Source | None
     ) -> Inputs:
-        """As the API takes them: one style, several, or none."""
+        """As the API takes them: one style, several, or none. File objects are read, each once.
+
+        Raises:
+            ImageError: a file object cannot be read.
+        """
+        found: dict[int, Source] = {}
+
+        def once(source: Source, name: str) -> Source:
+            if id(source) not in found:
+                found[id(source)] = held(source, name)
+            return found[id(source)]
+
         if style is None:
             styles: tuple[Source, ...] = ()
         elif isinstance(style, list | tuple):
             styles = tuple(style)
         else:
             styles = (style,)  # type: ignore[assignment]
-        return cls(content, styles, image)
+        return cls(
+            content=None if content is None else once(content, CONTENT),
+            styles=tuple(once(s, name) for s, name in zip(styles, _names(styles), strict=True)),
+            image=None if image is None else once(image, IMAGE),
+        )
 
-    def sizes(self, manifest: Manifest, max_pixels: int) -> Sizes:
-        """From headers alone.
+    def sizes(self, manifest: Manifest, max_pixels: int, memory: int) -> Sizes:
+        """From headers alone, within so many bytes.
 
         Raises:
             ImageError: a source is no picture, too large or too small.
         """
 
-        def size(source: Source) -> Size:
+        def size(source: Source, name: str) -> Size:
             if not manifest.canvas.is_rgb:
-                height, width, _ = _values(source, manifest).shape
+                height, width, _ = _values(source, name, manifest).shape
                 return height, width
             least = manifest.encoder.alignment
-            return picture_size(source, max_pixels=max_pixels, least=least)
+            return picture_size(
+                source, name=name, max_pixels=max_pixels, memory=memory, least=least
+            )
 
+        named = zip(self.styles, _names(self.styles), strict=True)
         return Sizes(
-            content=None if self.content is None else size(self.content),
-            styles=tuple(size(style) for style in self.styles),
-            image=None if self.image is None else size(self.image),
+            content=None if self.content is None else size(self.content, CONTENT),
+            styles=tuple(size(style, name) for style, name in named),
+            image=None if self.image is None else size(self.image, IMAGE),
         )
 
     def read(self, manifest: Manifest, plan: Plan, max_pixels: int, memory: int) -> Pictures:
@@ -218,23 +239,31 @@ class Inputs:
         """
         least = manifest.encoder.alignment
 
-        def read(source: Source, most: Size) -> Picture:
+        def read(source: Source, name: str, most: Size) -> Picture:
             if not manifest.canvas.is_rgb:
-                return _values(source, manifest)
+                return _values(source, name, manifest)
             return read_picture(
-                source, max_pixels=max_pixels, within=most, memory=memory, least=least
+                source, name=name, max_pixels=max_pixels, within=most, memory=memory, least=least
             )
 
         sizes = style_sizes(plan.settings, plan.sizes, plan.size, least)
+        named = zip(self.styles, _names(self.styles), sizes, strict=True)
         return of_plan(
             manifest,
             plan,
-            content=None if self.content is None else read(self.content, plan.size),
-            styles=tuple(read(s, most) for s, most in zip(self.styles, sizes, strict=True)),
-            image=None if self.image is None else read(self.image, plan.size),
+            content=None if self.content is None else read(self.content, CONTENT, plan.size),
+            styles=tuple(read(style, name, most) for style, name, most in named),
+            image=None if self.image is None else read(self.image, IMAGE, plan.size),
         )
 
 
-def _values(source: Source, manifest: Manifest) -> Picture:
+def _names(styles: tuple[Source, ...]) -> list[str]:
+    """What errors call styles that have no path."""
+    if len(styles) == 1:
+        return ["the style"]
+    return [f"style {number}" for number in range(1, len(styles) + 1)]
+
+
+def _values(source: Source, name: str, manifest: Manifest) -> Picture:
     canvas, least = manifest.canvas, manifest.encoder.alignment
-    return check_values(source, canvas.channels, canvas.low, canvas.high, least)
+    return check_values(source, name, canvas.channels, canvas.low, canvas.high, least)

@@ -10,8 +10,8 @@ a smaller size is enough, no more of it is ever held.
 from __future__ import annotations
 
 import logging
+import math
 import os
-import stat
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -23,9 +23,10 @@ from PIL import Image
 from impasto.runtime.errors import Field, ImageError, ImpastoError
 from impasto.runtime.machine.memory import allowance, show_bytes
 
-from .formats.decode import FORMATS, open_header, stored
+from .formats.decode import open_header, stored
 from .formats.encode import check_output, write_image
 from .formats.stored import turned, unit
+from .quiet import quiet
 from .shapes import (
     BAND,
     MIN_SIDE,
@@ -36,10 +37,10 @@ from .shapes import (
     resize,
     to_tensor,
 )
+from .sources import Source, Stream, held, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import IO
 
     from .formats.stored import Stored
 
@@ -48,8 +49,10 @@ __all__ = [
     "MIN_SIDE",
     "Picture",
     "Source",
+    "Stream",
     "check_output",
     "from_tensor",
+    "held",
     "padded_size",
     "picture_size",
     "read_picture",
@@ -61,7 +64,6 @@ __all__ = [
 
 Picture: TypeAlias = NDArray[np.float32]
 """(height, width, 3), RGB in [0, 1]."""
-Source: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any]
 
 MAX_PIXELS = 100_000_000
 
@@ -74,7 +76,9 @@ _log = logging.getLogger(__name__)
 def picture_size(
     source: Source,
     *,
+    name: str = "",
     max_pixels: int = MAX_PIXELS,
+    memory: float = math.inf,
     least: tuple[int, int] = (MIN_SIDE, MIN_SIDE),
 ) -> tuple[int, int]:
     """(height, width) that ``read_picture`` will give of ``source``, from its header alone.
@@ -82,7 +86,7 @@ def picture_size(
     No side may be below ``least``. Raises ImageError as ``read_picture`` does, for all that can be
     told without decoding.
     """
-    with _opened(source, max_pixels) as picture:
+    with _opened(source, name, max_pixels, memory) as picture:
         _check_side(picture, least)
         return picture.size
 
@@ -90,33 +94,39 @@ def picture_size(
 def read_picture(
     source: Source,
     *,
+    name: str = "",
     max_pixels: int = MAX_PIXELS,
     within: tuple[int, int] | None = None,
-    memory: int | None = None,
+    memory: float = math.inf,
     least: tuple[int, int] = (MIN_SIDE, MIN_SIDE),
 ) -> NDArray[np.float32]:
     """Read ``source`` as (height, width, 3) float32 RGB in [0, 1], C-contiguous.
 
-    ``source`` is the path of a picture (PNG, JPEG, WebP, TIFF, BMP, GIF, PPM), a Pillow image, or
-    an array: (height, width, 3) or gray (height, width), uint8 or floats in [0, 1]. The EXIF
-    orientation and an embedded colour profile are applied, transparency is laid on white, and of an
-    animation the first frame is read. Gray and RGB of 16 bits keep all of them, but 8 where their
+    ``source`` is the path, the bytes or a file object of a picture (PNG, JPEG, WebP, TIFF, BMP,
+    GIF, PPM, AVIF, and HEIC where pi-heif is installed), a Pillow image, or an array: (height,
+    width, 3) or gray (height, width), uint8 or floats in [0, 1]. ``name`` is what errors call it,
+    unless it is a path. A file object that can seek is read from its beginning.
+
+    The EXIF orientation and an embedded colour profile are applied, or what a PNG says of its
+    colours instead; transparency is laid on white, and of several pictures in a file the first
+    one, or HEIC's primary one, is read. Gray and RGB of 16 bits keep all of them, but 8 where their
     profile consists of tables; CMYK, and a Pillow image that is loaded, have what Pillow left.
 
     A picture with a side below ``least``, of more than ``max_pixels``, or that takes more than
     ``memory`` bytes to read, is refused before it is decoded. One that is higher or wider than
     ``within``, (height, width), comes in exactly that size, as ``resize`` would make it of the
-    whole.
+    whole; a JPEG of more than twice that size, of what libjpeg makes at 1/2, 1/4 or 1/8.
 
     Raises ImageError for everything that is not such a picture.
     """
-    with _opened(source, max_pixels) as picture:
+    with _opened(source, name, max_pixels, memory) as picture:
         _check_side(picture, least)
         height, width = size = picture.size
         if within is not None and (height > within[0] or width > within[1]):
             size = within
+            picture.reduce(*size)
         peak = picture.decoding + _WORKING * max(BAND, picture.width) + 12 * size[0] * size[1]
-        if memory is not None and peak > memory:
+        if peak > memory:
             raise ImageError(
                 f"{picture.name} takes {show_bytes(peak)} to read, and {show_bytes(memory)} are "
                 "free for it; make it smaller, or allow ",
@@ -125,27 +135,29 @@ def read_picture(
         picture.load()
         result = np.empty((*size, 3), np.float32)
         upright = turned(result, picture.orientation)
-        assemble(picture.rows, picture.height, picture.width, upright)
+        assemble(picture.rows, picture.height, picture.width, upright, picture.extent)
         return result
 
 
 def check_values(
-    source: object, channels: int, low: float, high: float, least: tuple[int, int]
+    source: object, name: str, channels: int, low: float, high: float, least: tuple[int, int]
 ) -> NDArray[np.float32]:
     """What fills a canvas that is no picture's: an array (height, width, channels) of floats.
 
     Raises ImageError for another kind, shape or range, or a side below ``least``.
     """
     if not isinstance(source, np.ndarray) or source.dtype.kind != "f" or source.ndim != 3:
-        raise ImageError(f"give an array (height, width, {channels}) of floats for this canvas")
+        raise ImageError(
+            f"{name} is no array of floats; give one, (height, width, {channels}), for this canvas"
+        )
     if source.shape[2] != channels or source.shape[0] < least[0] or source.shape[1] < least[1]:
         raise ImageError(
-            f"the array has shape {source.shape}; give (height, width, {channels}), at least "
+            f"{name} has shape {source.shape}; give (height, width, {channels}), at least "
             f"{least[0]} x {least[1]}"
         )
     if not low <= source.min() <= source.max() <= high:  # false for NaN too
         raise ImageError(
-            f"the array holds {source.min():g} to {source.max():g}; give {low:g} to {high:g}"
+            f"{name} holds {source.min():g} to {source.max():g}; give {low:g} to {high:g}"
         )
     return source.astype(np.float32)
 
@@ -155,7 +167,7 @@ class _Given:
     """An array that somebody gave, as ``Stored`` is a file."""
 
     array: NDArray[Any]
-    name = "the array"
+    name: str
     orientation = 1
     decoding = 0
 
@@ -166,10 +178,13 @@ class _Given:
     def __post_init__(self) -> None:
         array = self.array
         if array.ndim not in {2, 3} or array.shape[2:] not in {(), (3,)}:
-            raise ImageError(f"the array has shape {array.shape}; give (height, width, 3) as RGB")
+            raise ImageError(f"{self.name} has shape {array.shape}; give (height, width, 3) as RGB")
         if array.dtype != np.uint8 and array.dtype.kind != "f":
-            raise ImageError(f"the array holds {array.dtype}; give uint8, or floats from 0 to 1")
-        self.height, self.width = array.shape[:2]
+            raise ImageError(f"{self.name} holds {array.dtype}; give uint8, or floats from 0 to 1")
+        self.height, self.width = self.extent = array.shape[:2]
+
+    def reduce(self, height: int, width: int) -> None:
+        """As in ``Stored``: there is nothing to decode."""
 
     def load(self) -> None:
         array = self.array
@@ -177,7 +192,7 @@ class _Given:
         low, high = array.min(), array.max()
         if not 0 <= low <= high <= self._white:  # false for NaN too
             raise ImageError(
-                f"the array holds {low:g} to {high:g}; give floats from 0 to 1, or uint8"
+                f"{self.name} holds {low:g} to {high:g}; give floats from 0 to 1, or uint8"
             )
 
     def rows(self, top: int, bottom: int) -> NDArray[np.float32]:
@@ -185,33 +200,46 @@ class _Given:
 
 
 @contextmanager
-def _opened(source: Source, max_pixels: int) -> Iterator[Stored | _Given]:
+def _opened(source: Source, name: str, max_pixels: int, memory: float) -> Iterator[Stored | _Given]:
     """What ``source`` is, up to its pixels; its size is in the limits."""
     if isinstance(source, np.ndarray):
-        picture: Stored | _Given = _Given(source)
-        with _readable(picture.name):
+        with _readable(name := name or "the array"):
+            picture: Stored | _Given = _Given(source, name)
             _check_size(picture, max_pixels)
             yield picture
-    elif isinstance(source, Image.Image):
-        with _readable("the image"):
-            picture = stored(source, "the image")
+        return
+    if isinstance(source, Image.Image):
+        with quiet(), _readable(name := name or "the image"):
+            picture = stored(source, name)
             _check_size(picture, max_pixels)
             yield picture
-    elif isinstance(source, str | os.PathLike):
-        name = str(source)
-        with _open_file(name) as file, _readable(name):
-            image = open_header(file, name)
-            if image is None:
-                raise ImageError(f"{name} is not a picture; give one of {', '.join(FORMATS)}")
-            picture = stored(image, name, file)
-            _check_size(picture, max_pixels)
-            yield picture
-            with suppress(Exception):  # Pillow looks for a second frame, and that may be damaged
-                if getattr(image, "is_animated", False):
-                    _log.info("%s has several frames or pages; the first one is used", name)
-    else:
+        return
+    name = _name(source, name)
+    source = held(source, name)
+    if not isinstance(source, str | os.PathLike | bytes | bytearray | memoryview):
         kind = type(source).__name__
-        raise ImageError(f"cannot read a {kind}; give a path, a Pillow image or a NumPy array")
+        raise ImageError(
+            f"cannot read a {kind}; give a path, bytes, a file object, a Pillow image or a NumPy "
+            "array"
+        )
+    with opened(source, name) as file, quiet(), _readable(name):
+        image = open_header(file, name, memory)
+        picture = stored(image, name, file)
+        _check_size(picture, max_pixels)
+        yield picture
+        with suppress(Exception):  # Pillow looks for a second frame, and that may be damaged
+            if getattr(image, "is_animated", False):
+                _log.info("%s has several frames or pages; the first one is used", name)
+
+
+def _name(source: object, role: str) -> str:
+    """What errors call a source: its path, if it has one."""
+    if isinstance(source, str | os.PathLike):
+        return str(source)
+    own = getattr(source, "name", None)
+    if isinstance(own, str) and not own.startswith("<"):  # as <stdin> does
+        return own
+    return role or ("the file object" if hasattr(source, "read") else "the bytes")
 
 
 def _check_side(picture: Stored | _Given, least: tuple[int, int]) -> None:
@@ -231,25 +259,6 @@ def _check_size(picture: Stored | _Given, max_pixels: int) -> None:
             f"{max_pixels:,}; make it smaller, or raise the limit with ",
             Field("max_pixels"),
         )
-
-
-def _open_file(name: str) -> IO[bytes]:
-    try:
-        status = os.stat(name)
-        if stat.S_ISDIR(status.st_mode):
-            raise ImageError(f"{name} is a folder; give the path of a picture in it")
-        if not stat.S_ISREG(status.st_mode):  # to open a pipe could wait for ever
-            raise ImageError(f"{name} is a pipe or device; save the picture to a file first")
-        if status.st_size == 0:
-            raise ImageError(f"{name} is empty; save or download it again")
-        return open(name, "rb")
-    except FileNotFoundError as error:
-        raise ImageError(f"{name} does not exist; check the path") from error
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ImageError(
-            f"{name} cannot be opened ({reason}); check path and permissions"
-        ) from error
 
 
 @contextmanager

@@ -34,13 +34,16 @@ def resize(picture: NDArray[np.float32], height: int, width: int) -> NDArray[np.
     return np.clip(resized, 0, 1, out=resized)
 
 
-def resample(values: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """As ``resize``, of values that have no range."""
+def resample(
+    values: NDArray[np.float32], height: int, width: int, across: float | None = None
+) -> NDArray[np.float32]:
+    """As ``resize``, of values that have no range; the picture fills ``across`` columns, or all."""
+    box = (0, 0, across or values.shape[1], values.shape[0])
     with _fitting(height, width):
         result = np.empty((height, width, values.shape[2]), np.float32)
         for channel in range(values.shape[2]):
             plane = Image.fromarray(np.ascontiguousarray(values[:, :, channel], np.float32))
-            resized = plane.resize((width, height), Image.Resampling.LANCZOS)
+            resized = plane.resize((width, height), Image.Resampling.LANCZOS, box)
             result[:, :, channel] = np.asarray(resized)
         return result
 
@@ -50,15 +53,16 @@ def assemble(
     height: int,
     width: int,
     result: NDArray[np.float32],
+    extent: tuple[float, float],
 ) -> None:
     """Fill ``result`` with the (height, width) picture, made a band of rows at a time.
 
     ``rows(top, bottom)`` makes one. If ``result`` has another size it is what ``resize`` would
     give of the whole: a band is resampled along its rows, and then adds what it is to each row of
-    the result.
+    the result. The picture fills ``extent`` of (height, width).
     """
     target = result.shape[:2]
-    step, scale = max(1, BAND // width), height / target[0]
+    step, scale = max(1, BAND // width), extent[0] / target[0]
     reach = LOBES * max(scale, 1)
     weights = np.zeros((target[0], 1, 1), np.float32)
     if target != (height, width):
@@ -74,7 +78,9 @@ def assemble(
         centres = (np.arange(first, last)[:, None] + 0.5) * scale
         kernel = _lanczos((np.arange(top, bottom) + 0.5 - centres) / max(scale, 1))
         weights[first:last, 0] += kernel.sum(axis=1, keepdims=True)
-        across = band if width == target[1] else resample(band, bottom - top, target[1])
+        across = band
+        if width != target[1]:
+            across = resample(band, bottom - top, target[1], extent[1])
         result[first:last] += np.tensordot(kernel, across, axes=1)
     if target != (height, width):
         result /= weights

@@ -7,10 +7,12 @@ each call has its own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from PIL import (  # importing a plugin registers its format
+    AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
@@ -21,7 +23,12 @@ from PIL import (  # importing a plugin registers its format
     WebPImagePlugin,
 )
 
+from impasto.runtime.errors import Field, ImageError
+from impasto.runtime.machine.memory import allowance, show_bytes
+from impasto.runtime.pictures.sources import Bounded
+
 from .deep import DEEP, Deep, is_colour, is_deep
+from .jpeg import open_jpeg
 from .profiles import by_lcms, by_numbers
 from .stored import Stored, opaque, raw_mode, unit, unless_broken
 from .tiff import open_tiff
@@ -42,33 +49,84 @@ FORMATS = tuple(
         BmpImagePlugin.BmpImageFile,
         GifImagePlugin.GifImageFile,
         PpmImagePlugin.PpmImageFile,
+        AvifImagePlugin.AvifImageFile,
     )
 )
+
+_AVIF = {b"avif", b"avis"}
+_HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+_WHOLE = {"WEBP", "AVIF", "HEIC"}
+"""Read into memory when they are opened."""
+_OPENING, _OPENING_GIF, _LOADING = 20_000, 5_000, 1_000_000
+"""Times that a file is read: Pillow appends to a GIF's comment at each of its blocks."""
 
 _GRAY = {"1", "L", "LA"}
 _MANAGED = {"L", "RGB", "CMYK"}  # Pillow hands other modes to lcms as 8-bit gray
 
 
-def open_header(file: IO[bytes], name: str) -> Image.Image | None:
-    """Read ``file`` up to its pixels; None if it is in none of ``FORMATS``."""
+def open_header(file: Bounded, name: str, memory: float = math.inf) -> Image.Image:
+    """Read ``file`` up to its pixels.
+
+    Raises:
+        ImageError: it is in no known format, takes too much work, or more than ``memory`` bytes.
+        Exception: whatever Pillow raises.
+    """
+    file.left = _OPENING
     file.seek(0)
-    prefix = file.read(16)
+    prefix = file.read(256)
+    kind = _kind(prefix)
+    if kind in _WHOLE and file.length > memory:
+        raise ImageError(
+            f"{name} has {show_bytes(file.length)}, and {show_bytes(memory)} are free to read it; "
+            "make it smaller, or allow ",
+            Field("memory", allowance(file.length)),
+        )
+    file.seek(0)
+    if kind == "GIF":
+        file.left = _OPENING_GIF
+    image = _open(kind, cast("IO[bytes]", file), name)
+    file.left = _LOADING
+    return image
+
+
+def _kind(prefix: bytes) -> str | None:
+    """The format of a file that begins so."""
+    if prefix[4:8] == b"ftyp":
+        brands = prefix[8 : max(16, min(int.from_bytes(prefix[:4], "big"), len(prefix)))]
+        found = {brands[n : n + 4] for n in range(0, len(brands), 4)}
+        return "AVIF" if found & _AVIF else "HEIC" if found & _HEIC else None
     for kind in FORMATS:
-        opener, accepts = Image.OPEN[kind]
-        verdict = accepts(prefix) if accepts else False
+        _, accepts = Image.OPEN[kind]
+        verdict = accepts(prefix[:16]) if accepts else False
         if verdict and not isinstance(verdict, str):  # a string says: not in this build of Pillow
-            if kind == "TIFF":
-                return open_tiff(file, name)
-            file.seek(0)
-            return opener(file, "")  # without a name Pillow does not map the file into memory
+            return kind
     return None
 
 
-def stored(image: Image.Image, name: str, file: IO[bytes] | None = None) -> Stored:
+def _open(kind: str | None, file: IO[bytes], name: str) -> Image.Image:
+    if kind is None:
+        raise ImageError(f"{name} is not a picture; give one of {', '.join(FORMATS)}, or HEIC")
+    if kind == "TIFF":
+        return open_tiff(file, name)
+    if kind == "JPEG":
+        return open_jpeg(file, name)
+    if kind == "HEIC":
+        try:
+            from pi_heif import HeifImageFile
+        except ImportError as error:
+            raise ImageError(f"{name} is HEIC; to read it, pip install pi-heif") from error
+        return cast("Image.Image", HeifImageFile(file, ""))
+    opener, _ = Image.OPEN[kind]
+    return opener(file, "")  # without a name Pillow does not map the file into memory
+
+
+def stored(image: Image.Image, name: str, file: Bounded | None = None) -> Stored:
     """The picture in ``image``, which ``open_header`` made of ``file``, or which somebody gave."""
     if file is None and is_deep(image) and raw_mode(image)[0] and image.tell() == 0:
-        file = getattr(image, "fp", None)  # it is not loaded yet: another is, for it
-        image = (file and open_header(file, name)) or image
+        own = getattr(image, "fp", None)
+        if own is not None:  # it is not loaded yet: another is, for it
+            file = Bounded(own, name)
+            image = open_header(file, name)
     if image.mode in DEEP or (file and is_deep(image)):
         other = open_header(file, name) if file and is_colour(image) else None
         return Deep(image, name, other)

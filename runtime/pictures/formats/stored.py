@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import os
 import struct
-import threading
-import warnings
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -14,6 +11,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from impasto.runtime.pictures.quiet import quiet_libtiff
+
+from .jpeg import BUFFERED
 from .tiff import BITS, ORIENTATION, ORIENTED, PLANAR, ROWS, TILE_WIDTH
 
 if TYPE_CHECKING:
@@ -24,17 +24,12 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-_warning_filters = threading.Lock()
-if hasattr(os, "register_at_fork"):  # another thread may have it, and is not in the child
-    os.register_at_fork(
-        before=_warning_filters.acquire,
-        after_in_parent=_warning_filters.release,
-        after_in_child=_warning_filters.release,
-    )
-
 
 class Stored:
     """``height`` and ``width`` are those of the stored rows; ``orientation`` is EXIF's, 1 to 8.
+
+    ``extent`` is how much of (height, width) the picture fills: all, but for part of the last row
+    and column where it is decoded smaller.
 
     Everything here raises ImageError, with ``name`` in it, or whatever Pillow raises.
     """
@@ -42,6 +37,7 @@ class Stored:
     def __init__(self, image: Image.Image, name: str) -> None:
         self.image, self.name = image, name
         self.width, self.height = image.size
+        self.extent: tuple[float, float] = self.height, self.width
         self.orientation = _orientation(image)
         self.raw_mode, self.raw_white = raw_mode(image)
 
@@ -60,6 +56,19 @@ class Stored:
     def decoding(self) -> int:
         """Bytes that ``load`` takes at its peak, as measured: what is kept, and the decoder's."""
         return decoding(self.image)
+
+    def reduce(self, height: int, width: int) -> None:
+        """Have a JPEG that is much larger than a size decoded at 1/2, 1/4 or 1/8 of its own.
+
+        Twice the size is kept, so that the filter that makes it of that is the one that is seen.
+        """
+        if BUFFERED not in self.image.info:
+            return
+        rows, columns = (width, height) if self.orientation > 4 else (height, width)
+        self.image.draft(None, (2 * columns, 2 * rows))
+        times = -(-self.width // self.image.width)
+        self.extent = self.height / times, self.width / times
+        self.width, self.height = self.image.size
 
     def load(self) -> None:
         """Decode."""
@@ -97,35 +106,33 @@ class Stored:
 
 
 def load(image: Image.Image) -> None:
-    """Decode ``image``; its size was judged before, so Pillow need not warn of it again, for TIFF.
-
-    Warning filters belong to the whole process: they are touched for huge pictures only, one at a
-    time.
-    """
-    if image.width * image.height <= (Image.MAX_IMAGE_PIXELS or math.inf):
-        image.load()
-        return
-    with _warning_filters, warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    """Decode ``image``."""
+    tiles: list[Any] = getattr(image, "tile", [])
+    with quiet_libtiff() if tiles and tiles[0].codec_name == "libtiff" else nullcontext():
         image.load()
 
 
 def decoding(image: Image.Image) -> int:
     """Bytes that loading ``image`` takes at its peak, or a little less; 0 if it is loaded.
 
-    Beside its own pixels there are WebP's three canvases, a progressive JPEG's coefficients, the
-    strip and the file itself where libtiff works, and a TIFF while Pillow turns it upright.
+    Beside its own pixels there are WebP's three canvases, what AVIF's and HEIC's decoders keep, a
+    JPEG's coefficients where it has several scans, the strip and the file itself where libtiff
+    works, and a TIFF while Pillow turns it upright.
     """
     tiles: list[Any] = getattr(image, "tile", [])
     pixels, bands = image.width * image.height, len(image.getbands())
     kept = {"1": 1, "L": 1, "P": 1}.get(image.mode, 2 if image.mode.startswith("I;16") else 4)
     if image.format == "WEBP":  # it has tiles only while it is loaded
         return pixels * (kept + 12) + _file_size(image)
+    if image.format in {"AVIF", "HEIF"} and getattr(image, "fp", None):
+        return pixels * (kept + 3 * bands) + _file_size(image)
     if not tiles:
         return 0
     if isinstance(image, TiffImageFile):
         return pixels * kept + _by_tiff(image, pixels, kept, tiles[0].codec_name)
     extra = 0
+    if BUFFERED in image.info:
+        return pixels * kept + int(image.info[BUFFERED])
     if image.info.get("progressive") or tiles[0].codec_name == "ppm_plain":
         extra = 2 * bands
     elif tiles[0].codec_name == "bmp_rle":
