@@ -24,8 +24,7 @@ from impasto.runtime.errors import Field, ImageError, ImpastoError
 from impasto.runtime.machine.memory import allowance, show_bytes
 
 from .formats.decode import FORMATS, open_header, stored
-from .formats.encode import check_output, write_image
-from .formats.stored import turned, unit
+from .formats.stored import Stored, turned, unit
 from .shapes import (
     BAND,
     MIN_SIDE,
@@ -36,12 +35,12 @@ from .shapes import (
     resize,
     to_tensor,
 )
+from .writing.embedded import texts_of
+from .writing.encode import check_output, write_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO
-
-    from .formats.stored import Stored
 
 __all__ = [
     "MAX_PIXELS",
@@ -53,6 +52,7 @@ __all__ = [
     "padded_size",
     "picture_size",
     "read_picture",
+    "read_texts",
     "resample",
     "resize",
     "to_tensor",
@@ -127,6 +127,15 @@ def read_picture(
         upright = turned(result, picture.orientation)
         assemble(picture.rows, picture.height, picture.width, upright)
         return result
+
+
+def read_texts(source: Source) -> dict[str, str]:
+    """The texts in a picture's file, which is not decoded; none in an array.
+
+    Raises ImageError if it is no picture.
+    """
+    with _opened(source, MAX_PIXELS * 4) as picture:
+        return texts_of(picture.image) if isinstance(picture, Stored) else {}
 
 
 def check_values(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import (  # importing a plugin registers its format
+    AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
@@ -42,6 +43,7 @@ FORMATS = tuple(
         BmpImagePlugin.BmpImageFile,
         GifImagePlugin.GifImageFile,
         PpmImagePlugin.PpmImageFile,
+        AvifImagePlugin.AvifImageFile,
     )
 )
 
