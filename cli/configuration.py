@@ -7,7 +7,7 @@ import json
 import tomllib
 from typing import Any
 
-from impasto.runtime import Engine, ImpastoError, Machine, Settings, describe
+from impasto.runtime import Engine, ImpastoError, Machine, Settings, check_all, describe
 
 from .options import Given, fields_of
 
@@ -37,6 +37,8 @@ def with_config(given: Given, command: str) -> Given:
     for table in (found, machine):
         for name in [name for name in table if name in known and name not in offered]:
             del table[name]
+    check_all(Settings, found)
+    check_all(Machine, machine)
     return Given(given.files, _merged(found, given.settings), machine | given.machine)
 
 

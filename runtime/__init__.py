@@ -29,20 +29,24 @@ if TYPE_CHECKING:
     from .graphs.installation import Installation as Installation
     from .graphs.installation import examine_installation as examine_installation
     from .machine.memory import show_bytes as show_bytes
-    from .pictures.formats.encode import check_output as check_output
     from .pictures.sources import Source as Source
     from .pictures.sources import Stream as Stream
+    from .pictures.writing.encode import check_output as check_output
     from .planning.estimate import Estimate as Estimate
     from .planning.plan import Plan as Plan
     from .planning.plan import Scale as Scale
     from .planning.sizes import Sizes as Sizes
-    from .run import Result as Result
+    from .results.result import Result as Result
+    from .results.result import Step as Step
+    from .results.texts import Painted as Painted
+    from .results.texts import painting_texts as painting_texts
+    from .results.texts import read_painted as read_painted
     from .run import Run as Run
-    from .run import Step as Step
     from .settings import Described as Described
     from .settings import Files as Files
     from .settings import Machine as Machine
     from .settings import Settings as Settings
+    from .settings import check_all as check_all
     from .settings import describe as describe
 
 _HOMES = {
@@ -63,13 +67,15 @@ _HOMES = {
     ),
     ".graphs.installation": ("Installation", "examine_installation"),
     ".machine.memory": ("show_bytes",),
-    ".pictures.formats.encode": ("check_output",),
     ".pictures.sources": ("Source", "Stream"),
+    ".pictures.writing.encode": ("check_output",),
     ".planning.estimate": ("Estimate",),
     ".planning.plan": ("Plan", "Scale"),
     ".planning.sizes": ("Sizes",),
-    ".run": ("Result", "Run", "Step"),
-    ".settings": ("Described", "Files", "Machine", "Settings", "describe"),
+    ".results.result": ("Result", "Step"),
+    ".results.texts": ("Painted", "painting_texts", "read_painted"),
+    ".run": ("Run",),
+    ".settings": ("Described", "Files", "Machine", "Settings", "check_all", "describe"),
 }
 """Loaded when they are asked for: who wants the settings alone need not wait for NumPy."""
 

@@ -23,14 +23,18 @@ from .machine.scratch import check_room
 from .pictures.sources import Source
 from .planning.estimate import Estimate, estimate
 from .planning.plan import Plan, make_plan
-from .run import Result, Run, Step
+from .results.result import Result, Step
+from .results.texts import Painted, Stopped, read_painted
+from .run import Run
 from .settings import (
     Machine,
     MachineKeywords,
+    OwnKeywords,
     RunKeywords,
     Settings,
     SettingsKeywords,
     check_all,
+    check_keywords,
     resolve,
 )
 from .settings.resolve import of_preset
@@ -68,6 +72,7 @@ class Engine:
             DeviceError: a device asked for by name cannot be had, or ONNX Runtime is missing.
             SettingError: no such device, or a value out of range.
         """
+        check_keywords(cls.load, MachineKeywords, machine)
         return cls(Bundle(bundle), Machine(**check_all(Machine, machine)))
 
     @property
@@ -108,6 +113,7 @@ class Engine:
         Raises:
             SettingError: a value is out of range, unknown, or at odds with another.
         """
+        check_keywords(Engine.settings, SettingsKeywords, given)
         return resolve(self.manifest, given, content=content, styles=styles, image=image)
 
     def start(
@@ -135,17 +141,74 @@ class Engine:
             ImageError: a picture cannot be read.
             SettingError: a value is out of range, unknown, or at odds with another.
         """
+        check_keywords(Engine.start, RunKeywords, given)
         inputs = Inputs.of(content, style, init_image)
         with planning():
             plan, machine = self._plan(inputs, given)
             reservation = self._reserve(plan, machine)
-        room = plan.memory + budget(machine.memory)  # its own, and what nobody has
-        pictures = inputs.read(self.manifest, plan, machine.max_pixels, room)
-        loop = Loop(self._graphs, plan, pictures)
-        run = Run(loop, machine, self._bundle.digest, reservation)
+        run = self._run(inputs, plan, machine, reservation)
         if maps:
             run.set_maps(maps)
         return run
+
+    def replay(
+        self,
+        painted: Painted | Source,
+        content: Source | None = None,
+        style: Source | Sequence[Source] | None = None,
+        *,
+        init_image: Source | None = None,
+        maps: Mapping[str, NDArray[np.float32]] | None = None,
+        any_input: bool = False,
+        **own: Unpack[OwnKeywords],
+    ) -> Run:
+        """The run that painted a picture, from the beginning.
+
+        ``painted`` is the picture, as it was written, or what ``read_painted`` gave of it; the rest
+        is what it was painted from, as in ``start``. On the same machine, with the threads and
+        convolutions that ``read_painted`` tells, it ends in the same bytes, also where it was
+        stopped before its end. ``any_input`` takes pictures of other pixels, too.
+
+        Raises:
+            BundleError: it was painted with another bundle.
+            ImageError: it does not say how it was painted, or an input is another.
+            SettingError: there are more or fewer inputs.
+        """
+        check_keywords(Engine.replay, OwnKeywords, own)
+        known = painted if isinstance(painted, Painted) else read_painted(painted)
+        known.check_bundle(self._bundle.digest)
+        inputs, plan = Inputs.of(content, style, init_image), known.plan
+        inputs.check_like(plan.sizes)
+        machine = replace(self._machine, **check_all(Machine, own))
+        room = budget(machine.memory) + self._graphs.held
+        sizes = inputs.sizes(self.manifest, machine.max_pixels, room)
+        if not any_input:
+            known.check_sizes(sizes)
+        with planning():
+            if sizes != plan.sizes:
+                plan = make_plan(self.manifest, plan.settings, sizes, room)
+            reservation = self._reserve(plan, machine)
+        stopped = known.was_stopped and plan == known.plan
+        until = (known.iterations, known.stopped) if stopped else None
+        run = self._run(inputs, plan, machine, reservation, until)
+        if not any_input:
+            known.check_inputs(run.hashes)
+        if maps:
+            run.set_maps(maps)
+        return run
+
+    def _run(
+        self,
+        inputs: Inputs,
+        plan: Plan,
+        machine: Machine,
+        reservation: Reservation,
+        until: tuple[int, Stopped] | None = None,
+    ) -> Run:
+        room = plan.memory + budget(machine.memory)  # its own, and what nobody has
+        pictures = inputs.read(self.manifest, plan, machine.max_pixels, room)
+        loop = Loop(self._graphs, plan, pictures)
+        return Run(loop, machine, self._bundle.digest, reservation, until=until)
 
     def stylize(
         self,
@@ -167,6 +230,7 @@ class Engine:
             DivergenceError: the loss broke down; the error holds the last good picture.
             ImageError, SettingError: as in ``start``.
         """
+        check_keywords(Engine.stylize, RunKeywords, given)
         run = self.start(content, style, init_image=init_image, maps=maps, **given)
         return run.finish(on_step=on_step, cancel=cancel)
 
@@ -208,6 +272,7 @@ class Engine:
         Raises:
             ImageError, SettingError: as in ``start``.
         """
+        check_keywords(Engine.estimate, RunKeywords, given)
         inputs = Inputs.of(content, content if style is None else style, init_image)
         plan, _ = self._plan(inputs, given)
         return estimate(self._graphs, plan)
@@ -222,7 +287,6 @@ class Engine:
             image=inputs.image is not None,
             **cast(SettingsKeywords, {k: v for k, v in given.items() if k not in own}),
         )
-
         room = budget(machine.memory) + self._graphs.held
         sizes = inputs.sizes(self.manifest, machine.max_pixels, room)
         return make_plan(self.manifest, settings, sizes, room), machine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from .bundle.manifest import Canvas, Manifest
+from .errors import SettingError
 from .pictures.color import (
     ColorMap,
     Moments,
@@ -59,6 +61,13 @@ class Pictures:
     def is_gray(self) -> bool:
         """Whether lightness alone is painted: all channels of an image are equal."""
         return self.settings.color == "content"
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of each picture's samples: its bytes as float32, and its size."""
+        found = {"content": self.content, "init_image": self.image}
+        found |= {f"style_{i}": style for i, style in enumerate(self.styles, start=1)}
+        return {name: _hash(p) for name, p in found.items() if p is not None}
 
     def start(self, size: Size) -> Picture:
         """The first image at a size, without what coarser scales found."""
@@ -154,6 +163,12 @@ class Pictures:
         return image.clip(self.canvas.low, self.canvas.high, out=image)
 
 
+def _hash(picture: Picture) -> str:
+    digest = hashlib.sha256(repr(picture.shape).encode())
+    digest.update(np.ascontiguousarray(picture, "<f4").data)
+    return digest.hexdigest()
+
+
 def of_plan(
     manifest: Manifest,
     plan: Plan,
@@ -230,6 +245,22 @@ class Inputs:
             styles=tuple(size(style, name) for style, name in named),
             image=None if self.image is None else size(self.image, IMAGE),
         )
+
+    def check_like(self, sizes: Sizes) -> None:
+        """See whether they are as many as those of the sizes.
+
+        Raises:
+            SettingError: one is missing, or too many.
+        """
+        for name, mine, theirs in (
+            ("content", self.content is not None, sizes.content is not None),
+            ("style", len(self.styles), len(sizes.styles)),
+            ("init_image", self.image is not None, sizes.image is not None),
+        ):
+            if mine != theirs:
+                raise SettingError(
+                    name, int(mine), f"it was painted from {int(theirs)}: give as many"
+                )
 
     def read(self, manifest: Manifest, plan: Plan, max_pixels: int, memory: int) -> Pictures:
         """Decoded, within so many bytes, and no larger than the plan needs.

@@ -7,8 +7,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,85 +15,12 @@ from . import checkpoint
 from .graphs.session import Terminated
 from .loop import Loop
 from .machine.memory import Reservation
-from .pictures.formats.encode import write_image
 from .pictures.image import Picture, resize
 from .planning.estimate import AROUND, expected_memory, expected_seconds
-from .planning.plan import Plan
-from .planning.texts import texts
+from .results.result import Result, Step
+from .results.texts import Painted, Stopped, texts, versions
 from .settings import Machine, describe
 from .state import State
-
-Stopped = Literal[
-    "finished", "converged", "cancelled", "deadline", "failed", "unfinished", "not started"
-]
-"""Why there are no more steps: all iterations are done; nothing changed any more; ``cancel`` or
-``deadline`` said so; an error; the caller left; or nobody asked for a step."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One iteration. ``loss`` is the weighted sum of ``terms``: all whose weight is not 0."""
-
-    scale: int
-    """From 1, the coarsest."""
-    scales: int
-    size: tuple[int, int]
-    """(height, width) of this scale."""
-    iteration: int
-    """From 1, at this scale."""
-    iterations: int
-    loss: float
-    terms: dict[str, float]
-    seconds: float
-    """Since the first step was asked for."""
-    fraction: float
-    """Share of the whole work that is done."""
-    _image: Callable[[], Picture] = field(repr=False, compare=False)
-
-    @property
-    def image(self) -> Picture:
-        """The picture now, (height, width, 3) float32 in [0, 1]; copied when asked for."""
-        return self._image()
-
-
-@dataclass(frozen=True)
-class Result:
-    """The picture, (height, width, 3) float32 RGB in [0, 1], and how it came about."""
-
-    image: Picture = field(repr=False)
-    loss: float
-    terms: dict[str, float]
-    initial_terms: dict[str, float]
-    """The terms of the last scale's first image."""
-    iterations: int
-    """All that were done, at all scales."""
-    seconds: float
-    stopped: Stopped
-    plan: Plan = field(repr=False)
-    model: str
-    """The bundle's folder."""
-
-    @property
-    def texts(self) -> dict[str, str]:
-        """How it was painted: every field of Settings, and what was planned and done."""
-        return texts(self.plan, self.model, self.iterations, self.stopped)
-
-    def save(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        overwrite: bool = False,
-        parameters: Mapping[str, str] | None = None,
-    ) -> None:
-        """Write the picture atomically; the suffix says the format.
-
-        A PNG says how it was painted: ``texts``, and ``parameters`` over them.
-
-        Raises:
-            ImageError: the file exists, or cannot be written.
-        """
-        texts = {**self.texts, **(parameters or {})}
-        write_image(self.image, path, overwrite=overwrite, parameters=texts)
 
 
 class Run:
@@ -111,12 +36,14 @@ class Run:
         bundle: str,
         reservation: Reservation,
         state: State | None = None,
+        until: tuple[int, Stopped] | None = None,
     ) -> None:
+        """``until``: after so many iterations it is stopped, and that is why."""
         self.plan = loop.plan
         self.expected: float | None = None
         """Seconds for the whole; known with the first step."""
         self._loop, self._machine, self._bundle = loop, machine, bundle
-        self._state = state
+        self._state, self._until = state, until
         self._reservation = reservation
         self._maps: dict[str, NDArray[np.float32]] = {}
         self._started: float | None = None
@@ -126,6 +53,11 @@ class Run:
     def size(self) -> tuple[int, int]:
         """(height, width) of the result."""
         return self.plan.size
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of the pixels of each picture as the run took them, by name."""
+        return self._loop.pictures.hashes
 
     @property
     def seed(self) -> int:
@@ -154,6 +86,8 @@ class Run:
     def __next__(self) -> Step:
         if self._started is None:
             self._started = time.perf_counter()
+        if self._until and self._until[0] == (self._state.iterations if self._state else 0):
+            self._stopped = self._stopped or self._until[1]
         if self._stopped or (self._state is not None and self._loop.is_done(self._state)):
             self._reservation.release()
             raise StopIteration
@@ -233,17 +167,39 @@ class Run:
         picture = self._image()
         if picture.shape[:2] != self.size:
             picture = resize(picture, *self.size)
-        started = self._started
+        started, bundle = self._started, loop.graphs.bundle
+        loss, terms = (state.best.loss, named(state.best.terms)) if state else (math.nan, {})
+        painted = self._painted()
         return Result(
             image=picture,
-            loss=state.best.loss if state else math.nan,
-            terms=named(state.best.terms) if state else {},
+            loss=loss,
+            terms=terms,
             initial_terms=named(state.first) if state else {},
-            iterations=state.iterations if state else 0,
+            iterations=painted.iterations,
             seconds=0.0 if started is None else time.perf_counter() - started,
-            stopped=self.stopped,
+            stopped=painted.stopped,
             plan=self.plan,
-            model=str(loop.graphs.bundle.path),
+            model=str(bundle.path),
+            texts=texts(painted, bundle.manifest.encoder.name, loss, terms),
+        )
+
+    def _painted(self) -> Painted:
+        """What the picture says of how it was painted."""
+        used, graphs = self._machine, self._loop.graphs
+        return Painted(
+            versions=versions(),
+            bundle=self._bundle,
+            inputs=self._loop.pictures.hashes,
+            machine=Machine(
+                device=str(graphs.device),
+                threads=used.threads,
+                convolutions=used.convolutions,
+                tf32=used.tf32,
+                cuda_graphs=used.cuda_graphs,
+            ),
+            plan=self.plan,
+            iterations=self._state.iterations if self._state else 0,
+            stopped=self.stopped,
         )
 
     def _step(self, state: State, took: float) -> Step:

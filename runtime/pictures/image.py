@@ -24,8 +24,7 @@ from impasto.runtime.errors import Field, ImageError, ImpastoError
 from impasto.runtime.machine.memory import allowance, show_bytes
 
 from .formats.decode import open_header, stored
-from .formats.encode import check_output, write_image
-from .formats.stored import turned, unit
+from .formats.stored import Stored, turned, unit
 from .quiet import quiet
 from .shapes import (
     BAND,
@@ -38,11 +37,11 @@ from .shapes import (
     to_tensor,
 )
 from .sources import Source, Stream, held, opened
+from .writing.embedded import texts_of
+from .writing.encode import check_output, write_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from .formats.stored import Stored
 
 __all__ = [
     "MAX_PIXELS",
@@ -56,6 +55,7 @@ __all__ = [
     "padded_size",
     "picture_size",
     "read_picture",
+    "read_texts",
     "resample",
     "resize",
     "to_tensor",
@@ -137,6 +137,15 @@ def read_picture(
         upright = turned(result, picture.orientation)
         assemble(picture.rows, picture.height, picture.width, upright, picture.extent)
         return result
+
+
+def read_texts(source: Source) -> dict[str, str]:
+    """The texts in a picture's file, which is not decoded; none in an array.
+
+    Raises ImageError if it is no picture.
+    """
+    with _opened(source, "", MAX_PIXELS * 4, math.inf) as picture:
+        return texts_of(picture.image) if isinstance(picture, Stored) else {}
 
 
 def check_values(

@@ -219,7 +219,7 @@ class _Ways:
             tile_pixels=None,
             memory=0,
             files=0,
-            work=self._pixels,
+            work=float(self._pixels),
         )
 
     def whole(self, optimizer: Optimizer, history: int) -> Scale:

@@ -1,8 +1,8 @@
 """All that can be set: what the picture shall be, how the machine is used, what goes in and out."""
 
-from .fields import About, Described, check_all, describe
+from .fields import About, Described, check_all, check_keywords, describe
 from .files import Files
-from .machine import Machine, MachineKeywords, RunKeywords
+from .machine import Machine, MachineKeywords, OwnKeywords, RunKeywords
 from .resolve import resolve, shares, term_weights
 from .settings import Settings, SettingsKeywords
 
@@ -12,10 +12,12 @@ __all__ = [
     "Files",
     "Machine",
     "MachineKeywords",
+    "OwnKeywords",
     "RunKeywords",
     "Settings",
     "SettingsKeywords",
     "check_all",
+    "check_keywords",
     "describe",
     "resolve",
     "shares",

@@ -7,6 +7,7 @@ configuration files, keywords of the API and the texts in output files are made 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 import types
 import typing
@@ -163,6 +164,24 @@ def check_all(kind: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in fields:
             raise SettingError(name, given[name], f"there is no such setting{_near(name, fields)}")
     return {n: fields[n].check(value) for n, value in given.items() if value is not None}
+
+
+def check_keywords(
+    function: Callable[..., object], kind: type[Any], given: Mapping[str, Any]
+) -> None:
+    """See whether a public function takes these keywords: its own and those of a TypedDict.
+
+    Raises:
+        SettingError: it does not.
+    """
+    known = typing.get_type_hints(kind)
+    for name in given:
+        if name not in known:
+            own = [n for n in inspect.signature(function).parameters if n not in ("self", "cls")]
+            near = _near(name, {**known, **dict.fromkeys(own)})
+            raise SettingError(
+                name, given[name], f"{function.__name__}() has no such keyword{near}"
+            )
 
 
 def _near(name: str, known: Mapping[str, object]) -> str:

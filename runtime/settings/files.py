@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from .fields import PAINTING, PLANNING, setting
 
-WRITING = (*PAINTING, "resume")
+WRITING = (*PAINTING, "resume", "replay")
+KEEPING = (*PAINTING, "resume")
+
+Format = Literal["png", "jpeg", "webp", "avif", "tiff"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +33,23 @@ class Files:
         "The checkpoint to go on from.", None, commands=("resume",)
     )
     output: str | None = setting(
-        "A .png, .jpg, .webp, .tif.", None, metavar="FILE", short="-o", commands=WRITING
+        "A .png, .jpg, .webp, .avif, .tif.", None, metavar="FILE", short="-o", commands=WRITING
+    )
+    format: Format | None = setting(
+        "Of an output without a suffix.", None, none="png", commands=WRITING
+    )
+    depth: int = setting(
+        "16 for a PNG or TIFF of 16 bits a channel.",
+        8,
+        unit="bits",
+        least=8,
+        most=16,
+        metavar="8|16",
+        commands=WRITING,
+    )
+    jpeg_quality: int = setting("Of a JPEG.", 95, least=1, most=100, commands=WRITING)
+    no_metadata: bool = setting(
+        "Do not say in the file how it was painted.", False, commands=WRITING
     )
     overwrite: bool = setting("Replace an existing output.", False, commands=WRITING)
     checkpoint: str | None = setting(
@@ -37,7 +57,7 @@ class Files:
         None,
         metavar="FILE",
         none="none is kept",
-        commands=WRITING,
+        commands=KEEPING,
     )
     checkpoint_every: float = setting(
         "How often the checkpoint is written.",
@@ -45,7 +65,7 @@ class Files:
         unit="seconds",
         least=0,
         metavar="SECONDS",
-        commands=WRITING,
+        commands=KEEPING,
     )
     model: str | None = setting(
         "A bundle: a folder, or the name of a packaged one.",

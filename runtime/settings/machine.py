@@ -78,9 +78,13 @@ class MachineKeywords(TypedDict, total=False):
     memory: int | str | None
 
 
-class RunKeywords(SettingsKeywords, total=False):
-    """What a run takes: Settings, and what of Machine is each run's own."""
+class OwnKeywords(TypedDict, total=False):
+    """What of Machine is each run's own."""
 
     memory: int | str | None
     deadline: float | None
     max_pixels: int | None
+
+
+class RunKeywords(SettingsKeywords, OwnKeywords, total=False):
+    """What a run takes: Settings, and what of Machine is its own."""
