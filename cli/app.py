@@ -18,28 +18,57 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's spin for work that never comes
     from .interrupts import interrupts
 
+    if sys.stdout is None:  # else the next file that is opened would be what stdout was
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
     interrupts.watch()
-    sys.exit(run(sys.argv[1:] or ["--help"]))
+    code = run(sys.argv[1:] or ["--help"])
+    sys.exit(code or flushed())
 
 
 def run(arguments: list[str]) -> int:
     """Run one command; its exit code."""
     import typer
 
-    from .commands import app
+    from .commands import NAMES, app
     from .console import say
+    from .program import DEFAULT
 
     try:
         return app(arguments, prog_name="impasto", standalone_mode=False) or 0
     except typer.TyperException as error:
-        say(f"{error.format_message().rstrip('.')}; see impasto --help")
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "impasto"
+        say(f"{error.format_message().rstrip('.')}; see {command} --help")
         return error.exit_code
+    except SystemExit as end:  # Typer's, of a pipe whose reader has gone
+        if isinstance(end.__context__, OSError):
+            return _broken(end.__context__)
+        raise
     except Exception as error:
-        sentence, code = _explain(error, arguments[0])
+        if isinstance(error, OSError) and error.filename is None:
+            return _broken(error)
+        sentence, code = _explain(error, arguments[0] if arguments[0] in NAMES else DEFAULT)
         if code is None:
             raise
         say(sentence)
         return code
+
+
+def flushed() -> int:
+    """Write what is left to be written on stdout; the exit code of what comes of it."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        return _broken(error)
+    return 0
+
+
+def _broken(error: OSError) -> int:
+    from .console import say
+
+    say(f"stdout cannot be written: {error.strerror}")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what Python flushes at exit
+    return 1
 
 
 def _explain(error: Exception, command: str) -> tuple[str, int | None]:

@@ -4,17 +4,46 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 from contextlib import suppress
 from typing import Any
+
+_shown = 0
+"""Columns of the status that stands on the terminal's last line."""
 
 
 def say(text: str) -> None:
     """One line on stderr, whatever the text holds; nothing where there is no stderr."""
     line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    show("")
+    write(f"impasto: {line}\n")
+
+
+def show(status: str) -> None:
+    """Show a status in place of the last one, cut to the terminal's width; empty: none."""
+    global _shown
+    columns = shutil.get_terminal_size().columns - 1  # in the last column some break the line
+    status = status[:columns]
+    if status or _shown:
+        write(f"\r{status}{' ' * (_shown - len(status))}{'' if status else chr(13)}")
+    _shown = len(status)
+
+
+def keep_status() -> None:
+    """Leave the status where it is, and go on below it."""
+    global _shown
+    if _shown:
+        write("\n")
+    _shown = 0
+
+
+def write(text: str) -> None:
+    """On stderr. That a terminal has gone is no reason to lose a picture."""
     with suppress(OSError):
         if sys.stderr is not None:  # print would turn to stdout
-            print(f"impasto: {line}", file=sys.stderr, flush=True)
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
 
 def print_json(value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks for an end, the second ends the process at once.
+"""Ctrl-C, SIGTERM and SIGHUP: the first asks for an end, the second ends the process at once.
 
 Python runs signal handlers between bytecodes only, and a single iteration may spend a minute inside
 ONNX Runtime. So a thread waits for the signals at a socket, where they arrive without delay.
@@ -9,18 +9,15 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from .console import say
+from .console import keep_status, say
 
 Mode = Literal["exit", "finish", "raise"]
 """What the first signal does: end the process, set ``requested``, or raise KeyboardInterrupt."""
-
-SHOW_CURSOR = b"\x1b[?25h\n"
 
 
 class Interrupts:
@@ -39,12 +36,14 @@ class Interrupts:
         return self.exit_code != 0
 
     def watch(self) -> None:
-        """Take over SIGINT and SIGTERM; to be called once, by the main thread."""
+        """Take over SIGINT, SIGTERM and SIGHUP; to be called once, by the main thread."""
         receiver, self._sender = socket.socketpair()
         self._sender.setblocking(False)
         signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._in_main_thread)
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number and signal.getsignal(number) is not signal.SIG_IGN:  # nohup has it ignored
+                signal.signal(number, self._in_main_thread)
         threading.Thread(target=self._wait, args=(receiver,), daemon=True).start()
 
     @contextmanager
@@ -73,8 +72,7 @@ class Interrupts:
 
     def _exit(self) -> None:
         with self.saving:
-            if sys.__stderr__ is not None and sys.__stderr__.isatty():
-                os.write(2, SHOW_CURSOR)  # a progress bar may have hidden it
+            keep_status()
             os._exit(self.exit_code)
 
 

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, BadParameter, Option
 
-from impasto.runtime import Described, Field, Files, Machine, Settings, describe
+from impasto.runtime import Described, Field, Files, Group, Machine, Settings, describe
+
+if TYPE_CHECKING:
+    from impasto.runtime import Manifest
 
 KINDS: tuple[type[Any], ...] = (Files, Settings, Machine)
+GROUPS: dict[Group, str] = {
+    "what": "What",
+    "looks": "How it looks",
+    "time": "How long",
+    "machine": "Machine",
+    "output": "Output",
+}
+"""Titles in the help, in this order."""
 SINGULAR = {"weights": "weight"}
 """Options that are given once for each value have the name of one."""
 POSITIONAL = {
@@ -23,6 +35,10 @@ POSITIONAL = {
     "resume": "checkpoint_file",
 }
 """What each command takes without a name."""
+MORE = {"stylize": "style", "estimate": "style"}
+"""What the words after it are, beside those that are given by the option."""
+PAINTINGS = "paintings"
+"""Those words."""
 NAMES: dict[Any, str] = {int: "whole number", float: "number"}
 
 Json = Annotated[bool, Option("--json", help="One JSON object a line on stdout.")]
@@ -73,7 +89,7 @@ def from_fields(command: str) -> Callable[[Callable[[Given], None]], Callable[..
 
         wrapper.__name__, wrapper.__doc__ = command, body.__doc__
         wrapper.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-            [_parameter(command, field) for _, field in fields.values()]
+            _parameters(command)
         )
         return wrapper
 
@@ -82,11 +98,14 @@ def from_fields(command: str) -> Callable[[Callable[[Given], None]], Callable[..
 
 def _given(fields: Mapping[str, tuple[type[Any], Described]], options: dict[str, Any]) -> Given:
     found: dict[type[Any], dict[str, Any]] = {kind: {} for kind in KINDS}
+    paintings = tuple(options.pop(PAINTINGS, None) or ())
     for name, (kind, field) in fields.items():
         value = options[name]
         if value in (None, [], ()) or (field.hint is bool and value is False):
             continue
         found[kind][name] = _collected(field, value)
+    if paintings:
+        found[Files]["style"] = paintings + found[Files].get("style", ())
     return Given(found[Files], found[Settings], found[Machine])
 
 
@@ -100,57 +119,112 @@ def _collected(field: Described, value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _parameters(command: str) -> list[inspect.Parameter]:
+    found = [_parameter(command, field) for _, field in fields_of(command).values()]
+    if command in MORE:
+        argument = Argument(metavar="[PAINTING]...", help="Pictures to paint like.")
+        hint = Annotated[list[str] | None, argument]
+        kind = inspect.Parameter.KEYWORD_ONLY
+        found.insert(1, inspect.Parameter(PAINTINGS, kind, default=None, annotation=hint))
+    return found
+
+
 def _parameter(command: str, field: Described) -> inspect.Parameter:
     positional = POSITIONAL.get(command) == field.name
-    required = positional or (command, field.name) in REQUIRED
-    kind, default = _annotation(field, positional, required)
+    kind, default = _annotation(field, positional)
     return inspect.Parameter(
         field.name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=inspect.Parameter.empty if required else default,
+        default=inspect.Parameter.empty if positional else default,
         annotation=kind,
     )
 
 
-REQUIRED = {
-    ("stylize", "style"),
-    ("stylize", "output"),
-    ("texture", "output"),
-    ("reconstruct", "output"),
-}
-
-
-def _annotation(field: Described, positional: bool, required: bool) -> tuple[Any, Any]:
-    about, repeated = field.about, typing.get_origin(field.hint) in (tuple, dict)
+def _annotation(field: Described, positional: bool) -> tuple[Any, Any]:
+    shown, repeated = field.about, typing.get_origin(field.hint) in (tuple, dict)
     if positional:
-        argument = Argument(metavar=field.name.upper(), help=about.help)
+        argument = Argument(metavar=field.name.upper(), help=shown.help)
         return Annotated[list[str] if repeated else str, argument], None
-    names = (*([about.short] if about.short else []), flag(field.name))
+    names = (*([shown.short] if shown.short else []), flag(field.name))
     if field.hint is bool:
-        return Annotated[bool, Option(*names, help=_help(field))], False
-    parser = _parser(field)
+        return Annotated[bool, Option(*names, help=shown.help)], False
     option = Option(
         *names,
-        metavar=about.metavar or "|".join(field.choices) or _metavar(field),
-        help=about.help if required else _help(field),
-        parser=parser,
+        metavar=shown.metavar or "|".join(field.choices) or _metavar(field),
+        help=shown.help,
+        parser=_parser(field),
         show_default=False,
+        autocompletion=_completion(field),
     )
     kind: Any = list[str] if repeated else str
-    return Annotated[kind if required else kind | None, option], None
+    return Annotated[kind | None, option], None
 
 
-def _help(field: Described) -> str:
-    """The sentence, and what goes where the option is not given."""
-    about = field.about
-    if field.hint is bool or (field.default in (None, "", (), {}) and not about.default):
-        return about.help
-    if about.default:
-        return f"{about.help} Default: {about.default}."
+def about(field: Described, required: bool) -> str:
+    """What help says of a field: its sentence, the names that there are, and the default."""
+    names = known_names(field.name)
+    text = field.about.help
+    if names and not field.about.metavar.startswith(names[0]):
+        text += f" There are {', '.join(names)}."
+    default = "" if required else _default(field)
+    return f"{text} [required]" if required else f"{text} [default: {default}]" if default else text
+
+
+def _default(field: Described) -> str:
+    """What goes where it is not given: of a setting, the first preset's value."""
+    if field.about.default:
+        return "" if field.about.default.startswith("none") else field.about.default
+    value = field.default
     if field.name in describe(Settings):
-        return about.help  # a preset's
-    shown = f"{field.default:,}" if isinstance(field.default, int) else f"{field.default}"
-    return f"{about.help} Default: {shown}."
+        manifest = _manifest()
+        for name, preset in [*manifest.presets.items()][:1] if manifest else ():
+            value = name if field.name == "preset" else preset.settings.get(field.name, value)
+    if field.hint is bool or value in (None, "", (), [], {}):
+        return ""
+    if isinstance(value, list | tuple):
+        return ",".join(f"{number:g}" for number in value)
+    return str(value) if isinstance(value, int | str) else f"{value:g}"
+
+
+def known_names(field: str) -> list[str]:
+    """The names that the bundle that is taken by default has for a field; most have none."""
+    manifest = _manifest() if field in ("preset", "objective", "pooling", "content_layer") else None
+    if manifest is None:
+        return []
+    if field == "preset":
+        return list(manifest.presets)
+    objectives = manifest.objectives
+    if field == "objective":
+        return list(objectives)
+    if field == "pooling":
+        return list(dict.fromkeys(name for o in objectives.values() for name in o.poolings))
+    terms = [term for objective in objectives.values() for term in objective.terms]
+    layers = [t.layer for t in terms if any(i.source == "content" for i in t.inputs)]
+    return list(dict.fromkeys(layers))
+
+
+@functools.cache
+def _manifest() -> Manifest | None:
+    """None if $IMPASTO_MODEL names something else; who paints with it is told then."""
+    from impasto.runtime import BundleError, read_manifest
+
+    try:
+        return read_manifest()
+    except BundleError:
+        return None
+
+
+def _completion(field: Described) -> Callable[[str], list[str]] | None:
+    """What may come for the beginning of a word; None leaves it to the shell, which knows files."""
+    names = {"preset", "objective", "pooling", "content_layer"}
+    if not field.choices and field.name not in names:
+        return None
+
+    def complete(incomplete: str) -> list[str]:
+        found = field.choices or known_names(field.name)
+        return [name for name in found if name.startswith(incomplete)]
+
+    return complete
 
 
 def _metavar(field: Described) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .bundle.bundle import Bundle as Bundle
+    from .bundle.bundle import read_manifest as read_manifest
     from .bundle.manifest import Manifest as Manifest
     from .checkpoint import CheckpointHeader as CheckpointHeader
     from .checkpoint import read_checkpoint as read_checkpoint
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from .graphs.installation import Installation as Installation
     from .graphs.installation import examine_installation as examine_installation
     from .machine.memory import show_bytes as show_bytes
+    from .machine.outputs import check_file as check_file
+    from .machine.outputs import write_file as write_file
     from .pictures.sources import Source as Source
     from .pictures.sources import Stream as Stream
     from .pictures.writing.encode import check_output as check_output
@@ -44,13 +47,14 @@ if TYPE_CHECKING:
     from .run import Run as Run
     from .settings import Described as Described
     from .settings import Files as Files
+    from .settings import Group as Group
     from .settings import Machine as Machine
     from .settings import Settings as Settings
     from .settings import check_all as check_all
     from .settings import describe as describe
 
 _HOMES = {
-    ".bundle.bundle": ("Bundle",),
+    ".bundle.bundle": ("Bundle", "read_manifest"),
     ".bundle.manifest": ("Manifest",),
     ".checkpoint": ("CheckpointHeader", "read_checkpoint"),
     ".engine": ("Engine",),
@@ -67,6 +71,7 @@ _HOMES = {
     ),
     ".graphs.installation": ("Installation", "examine_installation"),
     ".machine.memory": ("show_bytes",),
+    ".machine.outputs": ("check_file", "write_file"),
     ".pictures.sources": ("Source", "Stream"),
     ".pictures.writing.encode": ("check_output",),
     ".planning.estimate": ("Estimate",),
@@ -75,7 +80,7 @@ _HOMES = {
     ".results.result": ("Result", "Step"),
     ".results.texts": ("Painted", "painting_texts", "read_painted"),
     ".run": ("Run",),
-    ".settings": ("Described", "Files", "Machine", "Settings", "check_all", "describe"),
+    ".settings": ("Described", "Files", "Group", "Machine", "Settings", "check_all", "describe"),
 }
 """Loaded when they are asked for: who wants the settings alone need not wait for NumPy."""
 

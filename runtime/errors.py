@@ -93,6 +93,8 @@ class SettingError(ImpastoError, ValueError):
     def spell(self, spelling: Callable[[Field], str]) -> str:
         """``size=5: give 16 to 16384``, or as another face spells it."""
         name = spelling(Field(self.field))
+        if self.value is None:  # it is missing
+            return f"{name.rstrip('=')}: {_joined(self.mend, spelling)}"
         plain = isinstance(self.value, str) and not name.endswith("=")
         shown = str(self.value) if plain else repr(self.value)
         return f"{_with_value(name, shown[:200])}: {_joined(self.mend, spelling)}"

@@ -72,6 +72,16 @@ class Bundle:
         return self.contents(file).operators
 
 
+def read_manifest(location: str | os.PathLike[str] | None = None) -> Manifest:
+    """The manifest of a bundle alone, whose files are not looked at. ``location`` as of ``Bundle``.
+
+    Raises:
+        BundleError: there is none, or it is damaged.
+    """
+    source = locate(location) / FILE_NAME
+    return Manifest.from_json(_read(source, MAX_MANIFEST), str(source))
+
+
 def locate(location: str | os.PathLike[str] | None) -> Path:
     """The folder of a bundle."""
     wanted = os.fspath(location or os.environ.get(ENVIRONMENT) or DEFAULT)

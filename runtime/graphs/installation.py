@@ -10,8 +10,11 @@ import numpy as np
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import fix
 from impasto.runtime.errors import DeviceError, Field, ImpastoError, SettingError
+from impasto.runtime.machine import memory
+from impasto.runtime.machine.memory import show_bytes
+from impasto.runtime.machine.processors import default_threads
 
-from .convolutions import choose_convolutions
+from .convolutions import choose_convolutions, processor
 from .device import Device, installed_builds, onnxruntime
 from .session import Graph
 
@@ -26,6 +29,10 @@ class Installation:
     """Of that module; none if it does not start."""
     bundle: str
     """The folder of the bundle that is taken by default; empty: there is none."""
+    processor: str
+    """Its kind, and how many threads are taken."""
+    memory: str
+    """How much this process may still take, and how much there is."""
     convolutions: str
     """What ``auto`` is here, and why."""
     cuda: str
@@ -56,6 +63,8 @@ def examine_installation() -> Installation:
         builds=builds,
         providers=providers,
         bundle=str(bundle.path) if bundle else "",
+        processor=f"{processor()}, {default_threads()} threads",
+        memory=f"{show_bytes(memory.free())} free of {show_bytes(memory.total())}",
         convolutions=str(choose_convolutions("auto", on_cpu=True)),
         cuda=cuda,
         problems=tuple(problems),
@@ -73,7 +82,8 @@ def choose_device(
     """
     matched = re.fullmatch(r"auto|cpu|cuda(?::(\d{1,3}))?", wanted)
     if not matched:
-        raise SettingError("device", wanted, "say auto, cpu, cuda or cuda:N")
+        macs = "; Macs have cpu" if wanted in ("mps", "metal", "coreml") else ""
+        raise SettingError("device", wanted, f"say auto, cpu, cuda or cuda:N{macs}")
     if wanted == "cpu":
         onnxruntime()
         return Device("cpu")

@@ -23,6 +23,9 @@ PAINTING = ("stylize", "texture", "reconstruct")
 PLANNING = (*PAINTING, "estimate", "settings")
 """Those, and the commands that tell what would be done."""
 
+Group = Literal["what", "looks", "time", "machine", "output"]
+"""What a field is about: the pictures, how the result looks, how long it takes, and so on."""
+
 
 @dataclass(frozen=True)
 class About:
@@ -41,6 +44,8 @@ class About:
     """In words, where None stands for it."""
     parse: Callable[[Any], Any] | None
     """From what a user writes to the value."""
+    group: Group | None
+    """None: that of its class, ``GROUP``."""
 
 
 def setting(
@@ -56,9 +61,10 @@ def setting(
     none: str = "",
     factory: Callable[[], Any] | None = None,
     parse: Callable[[Any], Any] | None = None,
+    group: Group | None = None,
 ) -> Any:
     """A dataclass field; ``text`` is its help, ``none`` what None stands for."""
-    about = About(text, unit, least, most, commands, metavar, short, none, parse)
+    about = About(text, unit, least, most, commands, metavar, short, none, parse, group)
     if factory is not None:
         return dataclasses.field(default_factory=factory, metadata={"about": about})
     return dataclasses.field(default=default, metadata={"about": about})
@@ -74,6 +80,7 @@ class Described:
     optional: bool
     default: Any
     about: About
+    group: Group
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -149,7 +156,9 @@ def _described(kind: type[Any]) -> dict[str, Described]:
         default = field.default
         if field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
-        found[field.name] = Described(field.name, hint, optional, default, field.metadata["about"])
+        about: About = field.metadata["about"]
+        group = about.group or kind.GROUP
+        found[field.name] = Described(field.name, hint, optional, default, about, group)
     return found
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from .fields import PAINTING, PLANNING, setting
+from .fields import PAINTING, PLANNING, Group, setting
 
 WRITING = (*PAINTING, "resume", "replay")
 KEEPING = (*PAINTING, "resume")
@@ -17,23 +17,41 @@ Format = Literal["png", "jpeg", "webp", "avif", "tiff"]
 class Files:
     """Paths, and what is done where one is taken. Each command has its own share."""
 
+    GROUP: ClassVar[Group] = "output"
+
     content: str | None = setting(
-        "The picture to paint.", None, commands=("stylize", "reconstruct", "estimate")
+        "The picture to paint.",
+        None,
+        commands=("stylize", "reconstruct", "estimate"),
+        group="what",
     )
     style: tuple[str, ...] = setting(
         "A picture to paint like; repeatable.",
         (),
         metavar="FILE",
         commands=("stylize", "texture", "estimate"),
+        group="what",
     )
     init_image: str | None = setting(
-        "A picture to begin with.", None, metavar="FILE", commands=("stylize", "estimate")
+        "A picture to begin with.",
+        None,
+        metavar="FILE",
+        commands=("stylize", "estimate"),
+        group="what",
     )
     checkpoint_file: str | None = setting(
-        "The checkpoint to go on from.", None, commands=("resume",)
+        "The checkpoint to go on from.",
+        None,
+        commands=("resume",),
+        group="what",
     )
     output: str | None = setting(
-        "A .png, .jpg, .webp, .avif, .tif.", None, metavar="FILE", short="-o", commands=WRITING
+        "A .png, .jpg, .webp, .avif, .tif; a folder; or - for stdout.",
+        None,
+        metavar="FILE",
+        short="-o",
+        none="made from the inputs' names",
+        commands=WRITING,
     )
     format: Format | None = setting(
         "Of an output without a suffix.", None, none="png", commands=WRITING
@@ -51,7 +69,6 @@ class Files:
     no_metadata: bool = setting(
         "Do not say in the file how it was painted.", False, commands=WRITING
     )
-    overwrite: bool = setting("Replace an existing output.", False, commands=WRITING)
     checkpoint: str | None = setting(
         "Keep the run in this file, to resume it from.",
         None,
@@ -73,6 +90,7 @@ class Files:
         metavar="DIR",
         none="$IMPASTO_MODEL, else VGG19",
         commands=(*PLANNING, "resume"),
+        group="what",
     )
     config: str | None = setting(
         "Settings and [machine] from a TOML file; options win.",
@@ -80,9 +98,41 @@ class Files:
         metavar="FILE",
         none="none",
         commands=PLANNING,
+        group="what",
     )
     json: bool = setting(
         "One JSON object a line on stdout.",
         False,
         commands=(*PAINTING, "estimate", "resume"),
+    )
+    quiet: bool = setting("Say nothing but what goes wrong.", False, short="-q", commands=WRITING)
+    preview: bool = setting(
+        "Draw the picture in the terminal as it comes.", False, commands=WRITING
+    )
+    save_every: int | None = setting(
+        "Write the output, and a frame, every so many iterations.",
+        None,
+        unit="iterations",
+        least=1,
+        metavar="N",
+        none="at the end; frames: every iteration",
+        commands=WRITING,
+    )
+    frames: str | None = setting(
+        "Keep numbered pictures of the iterations in this folder.",
+        None,
+        metavar="DIR",
+        commands=WRITING,
+    )
+    timelapse: str | None = setting(
+        "An animation of how it was painted, as .webp or .gif.",
+        None,
+        metavar="FILE",
+        commands=WRITING,
+    )
+    plot: str | None = setting(
+        "A diagram of the losses, as .svg or .png; needs matplotlib.",
+        None,
+        metavar="FILE",
+        commands=WRITING,
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import ClassVar, Literal, TypedDict
 
 from impasto.runtime.machine import memory as memory_module
 
-from .fields import PAINTING, PLANNING, setting
+from .fields import PAINTING, PLANNING, Group, setting
 from .settings import SettingsKeywords
 
 Convolutions = Literal["auto", "plain", "winograd"]
@@ -18,6 +18,8 @@ RUNNING = (*PLANNING, "resume")
 @dataclass(frozen=True, kw_only=True)
 class Machine:
     """The first five belong to an engine, the rest to each of its runs."""
+
+    GROUP: ClassVar[Group] = "machine"
 
     device: str = setting(
         "Where to compute; auto is CUDA where it works, else the CPU.",
@@ -34,11 +36,19 @@ class Machine:
         commands=RUNNING,
     )
     convolutions: Convolutions = setting(
-        "How a CPU convolves; auto goes by the processor.", "auto", commands=RUNNING
+        "How a CPU convolves; auto goes by the processor.",
+        "auto",
+        commands=RUNNING,
     )
-    tf32: bool = setting("On CUDA: faster, 10 bits of mantissa.", False, commands=RUNNING)
+    tf32: bool = setting(
+        "On CUDA: faster, 10 bits of mantissa.",
+        False,
+        commands=RUNNING,
+    )
     cuda_graphs: bool = setting(
-        "On CUDA: record an evaluation, and play it back.", False, commands=RUNNING
+        "On CUDA: record an evaluation, and play it back.",
+        False,
+        commands=RUNNING,
     )
     memory: int | None = setting(
         "What the process may take, as in 3GB.",
@@ -57,6 +67,7 @@ class Machine:
         least=0,
         none="none",
         commands=(*PAINTING, "resume"),
+        group="time",
     )
     max_pixels: int = setting(
         "Pictures with more are refused before they are decoded.",

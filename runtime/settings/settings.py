@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import ClassVar, Literal, TypedDict
 
 from impasto.runtime import records
 from impasto.runtime.errors import SettingError
 
-from .fields import describe, setting
+from .fields import Group, describe, setting
 
 Init = Literal["content", "noise", "gray", "style", "image"]
 Color = Literal["style", "content", "match"]
@@ -26,6 +26,8 @@ STYLIZE = ("stylize", "estimate", "settings")
 class Settings:
     """Every field resolved: the user's value, else the preset's, else the default here."""
 
+    GROUP: ClassVar[Group] = "looks"
+
     preset: str = setting("Settings under a name.", "", metavar="NAME")
     objective: str = setting("The set of loss terms.", "", metavar="NAME")
     pooling: str = setting("How the network pools: avg or max.", "", metavar="avg|max")
@@ -38,6 +40,7 @@ class Settings:
         unit="pixels",
         least=1,
         most=MAX_SIDE,
+        group="time",
     )
     init: Init = setting(
         "The first image; style: the photograph with the style's colors.",
@@ -108,7 +111,9 @@ class Settings:
         metavar="LAYER",
     )
     quality: Quality = setting(
-        "How much time: draft takes about a fifth of normal's, high three times as much.", "normal"
+        "How much time: draft takes about a fifth of normal's, high three times as much.",
+        "normal",
+        group="time",
     )
     iterations: int | None = setting(
         "Iterations at the finest scale, and the most at a coarser one.",
@@ -116,6 +121,7 @@ class Settings:
         least=1,
         most=1_000_000,
         none="the schedule's",
+        group="time",
     )
     schedule: tuple[int, ...] = setting(
         "Iterations of the coarsest scale, the next finer one and so on; the last goes for the "
@@ -123,25 +129,41 @@ class Settings:
         (20, 40, 40, 50, 25, 12, 8),
         least=1,
         most=1_000_000,
+        group="time",
     )
-    optimizer: Optimizer = setting("What moves the pixels.", "lbfgs")
+    optimizer: Optimizer = setting(
+        "What moves the pixels.",
+        "lbfgs",
+        group="time",
+    )
     learning_rate: float = setting(
-        "Adam's step, in units of the canvas' range.", 0.02, least=0, most=1e6
+        "Adam's step, in units of the canvas' range.",
+        0.02,
+        least=0,
+        most=1e6,
+        group="time",
     )
     history_size: int | None = setting(
-        "Pairs that L-BFGS remembers, at most.", None, least=1, most=1000, none="the bundle's"
+        "Pairs that L-BFGS remembers, at most.",
+        None,
+        least=1,
+        most=1000,
+        none="the bundle's",
+        group="time",
     )
     preconditioner_pyramid: tuple[float, ...] = setting(
         "L-BFGS' preconditioner: weight of each level, finest first; zeros are none.",
         (3.0, 9.0, 27.0, 81.0),
         least=0,
         most=1e6,
+        group="time",
     )
     preconditioner_channels: float = setting(
         "L-BFGS' preconditioner: weight of the differences between channels; 1 is none.",
         0.35,
         least=0,
         most=1e6,
+        group="time",
     )
 
     def to_json(self) -> str:

@@ -13,7 +13,7 @@ from impasto.runtime import Engine, Step
 def command(content: Path, style: Path, output: Path, **options: object) -> list[str]:
     """``impasto stylize``; options by their long names."""
     words = [f"--{name}={value}" for name, value in options.items()]
-    paint = [sys.executable, "-m", "impasto.cli.app", "stylize", str(content)]
+    paint = [sys.executable, "-m", "impasto.cli", "stylize", str(content)]
     return [*paint, "--style", str(style), "-o", str(output), *words]
 
 

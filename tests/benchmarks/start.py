@@ -24,7 +24,7 @@ def report(settings: Settings) -> None:
     """Medians of whole commands."""
     size = 64 if settings.small else 256
     until = statistics.median(_first_iteration(size, settings.device) for _ in range(RUNS))
-    impasto_help = [sys.executable, "-m", "impasto.cli.app", "--help"]
+    impasto_help = [sys.executable, "-m", "impasto.cli", "--help"]
     help_ = statistics.median(in_child(impasto_help).seconds for _ in range(RUNS))
     print(f"From the command to the end of the first iteration at {size}x{size}: {until:.2f} s")
     print(f"impasto --help: {help_:.2f} s")

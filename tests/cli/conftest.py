@@ -38,7 +38,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         environment = {name: str(options.pop(name)) for name in list(options) if name.isupper()}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         process = subprocess.Popen(
-            [sys.executable, "-m", "impasto.cli.app", *map(str, arguments)],
+            [sys.executable, "-m", "impasto.cli", *map(str, arguments)],
             cwd=tmp_path,
             env=os.environ | environment,
             text=True,

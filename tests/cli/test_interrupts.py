@@ -86,7 +86,9 @@ def test_a_reader_that_goes_away_ends_the_work(painting_on: Program, tmp_path: P
     process.stdout.close()
     assert process.wait(timeout=60) == 1
     message = process.stderr.read()
-    assert message.startswith("impasto: stdout: Broken pipe; out.png holds the picture of")
+    assert message.startswith(
+        "impasto: stdout cannot be written: Broken pipe; out.png holds the picture of"
+    )
     assert message.count("\n") == 1
     Image.open(tmp_path / "out.png").load()
 

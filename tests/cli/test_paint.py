@@ -156,7 +156,7 @@ def test_a_terminal_gets_a_bar(start: Program, photo: Path, painting: Path) -> N
     except OSError:  # the other side is closed
         os.close(ours)
     assert process.wait() == 0
-    for part in ("━━━", "100%", "scale 1/1 2/2 loss", "style ", "impasto: out.png: 48 x 32"):
+    for part in ("━━━", "100%", "scale 1/1, 2/2", "loss ", "impasto: out.png: 48 x 32"):
         assert part in seen.decode()
 
 

@@ -33,7 +33,7 @@ def test_no_arguments_are_a_call_for_help(impasto: Program) -> None:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    command = [sys.executable, "-X", "importtime", "-m", "impasto.cli.app", "--help"]
+    command = [sys.executable, "-X", "importtime", "-m", "impasto.cli", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "typer" in loaded

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import zlib
-from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
@@ -14,7 +12,7 @@ import numpy as np
 from PIL import Image, features
 
 from impasto.runtime.errors import Field, ImageError, SettingError
-from impasto.runtime.machine.atomic import find_target, probe_folder, refusal, write_atomically
+from impasto.runtime.machine.outputs import check_file, telling, write_file
 from impasto.runtime.settings import Files, describe
 from impasto.runtime.settings.files import Format
 
@@ -23,7 +21,7 @@ from .embedded import png_info, xmp_packet
 from .profile import srgb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -132,14 +130,13 @@ def write_image(
             kind = type(target).__name__
             raise ImageError(f"cannot write to a {kind}; give a path or a file open for writing")
         data = encode(picture, how, "the picture", parameters or {})
-        with _writing("the picture"):
+        with telling("the picture"):
             _write_all(target, data)
         return
     name = os.fspath(target)
-    _check_place(name, overwrite)
+    check_file(name, overwrite=overwrite)
     data = encode(picture, how, name, parameters or {})
-    with _writing(name):
-        write_atomically(name, data, overwrite=overwrite)
+    write_file(name, data, overwrite=overwrite)
 
 
 def check_output(
@@ -153,18 +150,7 @@ def check_output(
     """Raise what ``write_image`` would, as far as can be told before; None is an open file."""
     encoding(path, format=format, depth=depth, jpeg_quality=jpeg_quality)
     if path is not None:
-        _check_place(os.fspath(path), overwrite)
-
-
-def _check_place(name: str, overwrite: bool) -> None:
-    folder, base = os.path.split(name)
-    with _writing(name):
-        if os.path.isdir(name):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if not os.path.isdir(folder or os.curdir):
-            raise ImageError(f"there is no folder {folder} to write {base} into; create it first")
-        target = find_target(name, overwrite=overwrite)
-        probe_folder(os.path.dirname(target) or os.curdir)
+        check_file(path, overwrite=overwrite)
 
 
 def encode(
@@ -247,14 +233,3 @@ def _write_all(file: IO[bytes], data: bytes) -> None:
     while rest:
         written = file.write(rest)  # a raw file may take a part
         rest = rest[len(rest) if written is None else written :]
-
-
-@contextmanager
-def _writing(name: str) -> Iterator[None]:
-    """Turn what the system refuses into one sentence about ``name``."""
-    try:
-        yield
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        raise ImageError(f"{name} ", *refusal(error)) from error
-    except TypeError as error:
-        raise ImageError(f"{name} cannot be written ({error}); open the file as binary") from error

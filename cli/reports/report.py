@@ -1,22 +1,18 @@
-"""What inspect and doctor find out. Their reports go to stdout, as text or as one JSON object."""
+"""What inspect and estimate find out, on stdout, as text or as one JSON object."""
 
 from __future__ import annotations
 
 import dataclasses
-import platform
 import textwrap
-import time
 from collections.abc import Iterator
-from importlib import metadata, resources
 from typing import TYPE_CHECKING, Any
 
-from .configuration import with_config
-from .console import duration, print_json
+from impasto.cli.configuration import with_config
+from impasto.cli.console import duration, print_json
 
 if TYPE_CHECKING:
+    from impasto.cli.options import Given
     from impasto.runtime import Bundle
-
-    from .options import Given
 
 
 def inspect_bundle(model: str | None, as_json: bool) -> None:
@@ -46,7 +42,7 @@ def _describe_bundle(bundle: Bundle) -> Iterator[str]:
             yield f"  {term.name}: weight {term.weight:g}, {where}, inputs {inputs}"
     yield "presets, the first is the default:"
     for name, preset in manifest.presets.items():
-        yield f"  {name}: {preset.about}: {_text(preset.settings)}"
+        yield f"  {name}: {preset.about}: {text_of(preset.settings)}"
     yield "graphs:"
     for name, signature in manifest.signatures.items():
         inputs, outputs = ", ".join(signature.inputs), ", ".join(signature.outputs)
@@ -56,7 +52,7 @@ def _describe_bundle(bundle: Bundle) -> Iterator[str]:
         yield f"  {name:18} {file.size:>9} {file.sha256}"
     yield f"weights: {manifest.provenance.weights}"
     yield f"licence: {manifest.provenance.licence}"
-    yield f"made by: {_text(manifest.provenance.versions)}"
+    yield f"made by: {text_of(manifest.provenance.versions)}"
 
 
 def estimate_costs(given: Given) -> None:
@@ -87,62 +83,10 @@ def estimate_costs(given: Given) -> None:
         print(f"  {scale.iterations} iterations at {width} x {height}: {how}{tiles}")
 
 
-def _text(fact: Any) -> str:
+def text_of(fact: Any) -> str:
+    """A fact in a line."""
     if isinstance(fact, dict):
-        return ", ".join(f"{name} {_text(value)}" for name, value in fact.items()) or "none"
+        return ", ".join(f"{name} {text_of(value)}" for name, value in fact.items()) or "none"
     if isinstance(fact, (list, tuple)):
-        return " ".join(map(_text, fact))
+        return " ".join(map(text_of, fact))
     return f"{fact:.4g}" if isinstance(fact, float) else str(fact)
-
-
-def examine(as_json: bool) -> bool:
-    """Print what is installed, what works and what does not; whether all is well."""
-    facts: dict[str, Any] = {"python": platform.python_version(), "system": platform.platform()}
-    for name in ("impasto", "numpy", "pillow"):
-        facts[name] = metadata.version(name)
-    problems = list(_examine(facts))
-    if as_json:
-        print_json({**facts, "problems": problems})
-    else:
-        for name, fact in facts.items():
-            print(f"{name}: {_text(fact)}")
-        for problem in problems:
-            print(f"problem: {problem}")
-        print("all is well" if not problems else f"problems: {len(problems)}")
-    return not problems
-
-
-def _examine(facts: dict[str, Any]) -> Iterator[str]:
-    """Fill in the facts; yield the problems."""
-    from impasto.runtime import examine_installation
-
-    found = examine_installation()
-    facts |= {"onnxruntime": found.builds, "providers": found.providers, "bundle": found.bundle}
-    facts |= {"convolutions": found.convolutions, "cuda": found.cuda}
-    yield from found.problems
-    if not found.providers or not found.bundle:
-        return
-    try:
-        facts["run"] = _tiny_run(facts)
-    except Exception as error:  # whatever it is, telling it is what this command is for
-        yield f"a tiny run failed: {type(error).__name__}: {error}"
-
-
-def _tiny_run(facts: dict[str, Any]) -> dict[str, Any]:
-    from impasto.runtime import Engine
-
-    started = time.perf_counter()
-    engine = Engine.load()
-    facts["device"] = engine.device
-    examples = resources.files("impasto.models") / "example"
-    with (
-        resources.as_file(examples / "photo.jpg") as photo,
-        resources.as_file(examples / "painting.jpg") as painting,
-    ):
-        result = engine.stylize(photo, painting, size=64, iterations=3)
-    return {
-        "size": f"{result.image.shape[1]} x {result.image.shape[0]}",
-        "iterations": result.iterations,
-        "loss": result.loss,
-        "seconds": time.perf_counter() - started,
-    }

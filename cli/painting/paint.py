@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from .configuration import with_config
-from .interrupts import interrupts
-from .options import Given
+from impasto.cli.configuration import with_config
+from impasto.cli.interrupts import interrupts
+from impasto.cli.options import Given
+
+from . import outputs, recording
 from .progress import Lines, reporter
 
 if TYPE_CHECKING:
@@ -21,18 +25,19 @@ if TYPE_CHECKING:
 
 def paint(command: str, given: Given) -> None:
     """Stylize, texture or reconstruct: paint to the end or to Ctrl-C, and save."""
-    from impasto.runtime import Engine
+    from impasto.runtime import Engine, SettingError
 
     given = with_config(given, command)
-    files, machine = given.files, dict(given.machine)
+    files, machine = outputs.named(command, given.files), dict(given.machine)
+    if command == "stylize" and not files.get("style"):
+        raise SettingError("style", None, "there is no painting: impasto photo.jpg painting.jpg")
     _check(files)
     own = {k: machine.pop(k) for k in ("memory", "deadline", "max_pixels") if k in machine}
     engine = Engine.load(files.get("model"), **machine)
     settings = dict(given.settings)
     if command == "reconstruct":
         settings = content_alone(engine, settings)
-    pictures = {name: files[name] for name in ("content", "style", "init_image") if name in files}
-    _follow(engine, engine.start(**pictures, **settings, **own), files)
+    _follow(engine, engine.start(**outputs.pictures(files), **settings, **own), files)
 
 
 def resume_run(given: Given) -> None:
@@ -44,6 +49,7 @@ def resume_run(given: Given) -> None:
     files = {"checkpoint": path, **header.notes, **given.files}
     if "output" not in files:
         raise CheckpointError(f"{path}: it does not say where the picture belongs; pass --output")
+    files = outputs.named("resume", files)
     _check(files, resuming=True)
     machine = {"threads": header.machine.threads, "convolutions": header.machine.convolutions}
     machine |= given.machine
@@ -67,7 +73,10 @@ def _check(files: dict[str, Any], resuming: bool = False) -> None:
     from impasto.runtime import CheckpointError, check_output
 
     with interrupts.saving:
-        check_output(files["output"], files.get("overwrite", False))
+        stream = files["output"] == outputs.STREAM
+        target = None if stream else files["output"]
+        check_output(target, files.get("overwrite", False), **outputs.encoding(files))
+        recording.check(files)
     path = files.get("checkpoint")
     if path and os.path.lexists(path) and not resuming and not files.get("overwrite"):
         raise CheckpointError(
@@ -77,17 +86,27 @@ def _check(files: dict[str, Any], resuming: bool = False) -> None:
 
 
 def _follow(engine: Engine, run: Run, files: dict[str, Any]) -> None:
-    output = files["output"]
-    kept = _Checkpoints(run, files)
-    with reporter(files.get("json", False)) as report, interrupts.mode("finish"):
+    kept, record = _Checkpoints(run, files), recording.Recording(run, files)
+    with reporter(files) as report, interrupts.mode("finish"):
         report.start(engine, run)
         kept.save()
-        result, problem = _finish(run, report, kept)
-        if problem is None or result.iterations:
-            _save(result, output, files.get("overwrite", False))
+
+        def on_step(step: Step) -> None:
+            report.step(step)
+            kept.step(step)
+            with interrupts.saving:
+                record.step(step)
+
+        result, problem = _finish(run, report, on_step)
         if problem is None:
-            report.done(output, result)
-    _conclude(output, result, problem or report.broken)
+            kept.save()
+        if problem is None or result.iterations:
+            _save(result, files, files.get("overwrite", False) or record.written)
+            with interrupts.saving:
+                record.done()
+        if problem is None:
+            report.done(files["output"], result)
+    _conclude(files["output"], result, problem or report.broken)
 
 
 class _Checkpoints:
@@ -97,7 +116,8 @@ class _Checkpoints:
         self._run, self._path = run, files.get("checkpoint")
         self._every = files.get("checkpoint_every", 60.0)
         model = files.get("model")
-        self._notes = {"output": os.path.abspath(files["output"])}
+        output = files["output"]
+        self._notes = {} if output == outputs.STREAM else {"output": os.path.abspath(output)}
         if model is not None:
             self._notes["model"] = os.path.abspath(model) if os.path.isdir(model) else model
         self._saved = self._stepped = time.monotonic()
@@ -119,32 +139,34 @@ class _Checkpoints:
         self._saved = time.monotonic()
 
 
-def _finish(run: Run, report: Lines, kept: _Checkpoints) -> tuple[Result, str | None]:
+def _finish(
+    run: Run, report: Lines, on_step: Callable[[Step], object]
+) -> tuple[Result, str | None]:
     """The result, and what broke the optimisation down if anything did."""
     from impasto.runtime import DivergenceError
 
     def cancelled() -> bool:
         return interrupts.requested or report.broken is not None
 
-    def on_step(step: Step) -> None:
-        report.step(step)
-        kept.step(step)
-
     try:
-        result = run.finish(on_step=on_step, cancel=cancelled)
+        return run.finish(on_step=on_step, cancel=cancelled), None
     except DivergenceError as error:
         return run.result(), str(error)
-    kept.save()
-    return result, None
 
 
-def _save(result: Result, output: str, overwrite: bool) -> None:
+def _save(result: Result, files: dict[str, Any], overwrite: bool) -> None:
     """Where it was wanted; if that has become impossible, in the system's temporary folder."""
     from impasto.runtime import ImageError
 
+    output, how = files["output"], outputs.encoding(files)
+    metadata = not files.get("no_metadata")
     with interrupts.saving:
         try:
-            result.save(output, overwrite=overwrite)
+            if output == outputs.STREAM:
+                with open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as stdout:
+                    result.save(stdout, metadata=metadata, **how)
+            else:
+                result.save(output, overwrite=overwrite, metadata=metadata, **how)
         except ImageError as error:
             try:
                 spare = os.path.join(tempfile.gettempdir(), f"impasto-{secrets.token_hex(4)}.png")

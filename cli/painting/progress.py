@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .console import duration, print_json, say
+from impasto.cli.console import duration, print_json, say, show
+
+from .preview import Canvas, find_canvas
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from impasto.runtime import Engine, Result, Run, Step
+
+
+BAR = 16
+"""Columns of the bar: all fits 80."""
+FULL, EMPTY = "\N{BOX DRAWINGS HEAVY HORIZONTAL}", "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
 
 
 class Lines:
@@ -41,16 +48,19 @@ class Lines:
 
     def step(self, step: Step) -> None:
         """Say how far it is."""
-        first = self._first = self._first or step
         reached = (step.scale, int(step.fraction * 10))
         if reached == self._told:
             return
-        self._told, done = reached, step.fraction - first.fraction
-        left = (step.seconds - first.seconds) * (1 - step.fraction) / done if done else None
-        if left is None and self._run.expected is not None:
-            left = self._run.expected - step.seconds
-        time_left = "" if left is None else f", {duration(left)} left"
-        say(f"{step.fraction:.0%}{time_left}: {_describe(step)}")
+        self._told = reached
+        say(f"{step.fraction:.0%}, {self._left(step)} left: {_describe(step)}")
+
+    def _left(self, step: Step) -> str:
+        """The time that the rest takes, by that since the first step."""
+        first = self._first = self._first or step
+        done = step.fraction - first.fraction
+        if done:
+            return duration((step.seconds - first.seconds) * (1 - step.fraction) / done)
+        return duration((self._run.expected or step.seconds) - step.seconds)
 
     def done(self, output: str, result: Result) -> None:
         """Say what came of it."""
@@ -62,16 +72,52 @@ class Lines:
 
 
 class Bar(Lines):
-    """A progress bar on stderr."""
+    """One line on a terminal, and the picture above it if that is wanted."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, canvas: Canvas | None = None) -> None:
         super().__init__()
-        self._progress = progress
-        self._task = progress.add_task("", total=1)
+        self._canvas, self._drawn = canvas, -math.inf
+
+    def start(self, engine: Engine, run: Run) -> None:
+        """Say what will be done, and show the first image."""
+        super().start(engine, run)
+        if self._canvas:
+            self._canvas.reserve(run.size)
+            self._draw()
 
     def step(self, step: Step) -> None:
-        """Move the bar."""
-        self._progress.update(self._task, completed=step.fraction, description=_describe(step))
+        """Move the bar; draw at most once a second."""
+        if self._canvas and time.monotonic() - self._drawn >= 1:
+            self._draw()
+        filled = round(step.fraction * BAR)
+        bar = FULL * filled + EMPTY * (BAR - filled)
+        where = f"scale {step.scale}/{step.scales}, {step.iteration}/{step.iterations}"
+        left = f"{self._left(step)} left"
+        show(f"{step.fraction:4.0%} {bar} {left:>14}  {where:<18} loss {step.loss:.4g}")
+
+    def done(self, output: str, result: Result) -> None:
+        """Show the last picture, and say what came of it."""
+        if self._canvas:
+            self._draw()
+        super().done(output, result)
+
+    def _draw(self) -> None:
+        assert self._canvas
+        self._canvas.draw(self._run.result().image)
+        self._drawn = time.monotonic()
+
+
+class Silence(Lines):
+    """Nothing at all."""
+
+    def start(self, engine: Engine, run: Run) -> None:
+        """Say nothing."""
+
+    def step(self, step: Step) -> None:
+        """Say nothing."""
+
+    def done(self, output: str, result: Result) -> None:
+        """Say nothing."""
 
 
 class JsonLines(Lines):
@@ -108,26 +154,34 @@ class JsonLines(Lines):
         try:
             print_json(event)
         except OSError as error:  # such as a pipe whose reader has gone
-            self.broken = f"stdout: {error.strerror}"
+            self.broken = f"stdout cannot be written: {error.strerror}"
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what Python flushes at exit
 
 
 @contextmanager
-def reporter(as_json: bool) -> Iterator[Lines]:
-    """What suits --json and the kind of stderr."""
-    if as_json:
-        yield JsonLines()
-    elif sys.stderr is None or not sys.stderr.isatty():
-        yield Lines()
-    else:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-        from rich.progress import TimeRemainingColumn as TimeLeft
+def reporter(files: Mapping[str, Any]) -> Iterator[Lines]:
+    """What suits the options and the kind of stderr.
 
-        text = TextColumn("{task.description}", markup=False)
-        columns = (BarColumn(bar_width=16), TaskProgressColumn(), TimeLeft(), text)
-        with Progress(*columns, console=Console(stderr=True)) as progress:
-            yield Bar(progress)
+    Raises:
+        ImpastoError: a preview without a terminal.
+    """
+    from impasto.runtime import Field, ImpastoError
+
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    is_terminal = is_terminal and os.environ.get("TERM") != "dumb"
+    if files.get("preview") and not is_terminal:
+        raise ImpastoError(Field("preview"), " draws on a terminal, and stderr is none here")
+    try:
+        if files.get("json"):
+            yield JsonLines()
+        elif files.get("preview"):
+            yield Bar(find_canvas())
+        elif files.get("quiet"):
+            yield Silence()
+        else:
+            yield Bar() if is_terminal else Lines()
+    finally:
+        show("")
 
 
 def _describe(step: Step) -> str:

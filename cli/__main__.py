@@ -1,0 +1,5 @@
+"""``python -m impasto.cli``."""
+
+from .app import main
+
+main()

@@ -1,0 +1,110 @@
+"""Where the picture goes, and what stdin brings: names, folders and ``-``."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+STREAM = "-"
+"""stdin where a picture is read, stdout where one is written."""
+PICTURES = ("content", "style", "init_image")
+
+
+def named(command: str, files: dict[str, Any]) -> dict[str, Any]:
+    """The files of a command, its output among them: as given, in the folder given, or derived.
+
+    Raises:
+        ImpastoError: a value is out of range, the output is one of the inputs, or a terminal.
+    """
+    from impasto.runtime import Files, check_all
+
+    files = check_all(Files, files)
+    output = files.get("output")
+    if output == STREAM:
+        _check_stream(files)
+        return files
+    if output is None or output.endswith(os.sep) or os.path.isdir(output):
+        output = _free_name(output or "", command, files)
+    _check_inputs(output, files)
+    return {**files, "output": output}
+
+
+def encoding(files: dict[str, Any]) -> dict[str, Any]:
+    """How a picture's file is encoded, as ``Result.save`` takes it."""
+    return {name: files.get(name) for name in ("format", "depth", "jpeg_quality")}
+
+
+def pictures(files: dict[str, Any]) -> dict[str, Any]:
+    """The pictures of a command, one of them read from stdin if that is its name.
+
+    Raises:
+        ImpastoError: stdin is wanted twice, is a terminal, or has nothing.
+    """
+    from impasto.runtime import ImageError
+
+    found = {name: files[name] for name in PICTURES if name in files}
+    wanted = _paths(files).count(STREAM)
+    if wanted > 1:
+        raise ImageError(f"stdin is one picture, and - names it {wanted} times; give a file's name")
+    if not wanted:
+        return found
+    data = _stdin()
+    for name, value in found.items():
+        if isinstance(value, tuple):
+            found[name] = tuple(data if path == STREAM else path for path in value)
+        elif value == STREAM:
+            found[name] = data
+    return found
+
+
+def _stdin() -> bytes:
+    from impasto.runtime import ImageError
+
+    if sys.stdin is None or sys.stdin.isatty():
+        raise ImageError("- is stdin, which is a terminal here; pipe a picture into it")
+    data = sys.stdin.buffer.read()
+    if not data:
+        raise ImageError("- is stdin, which has nothing; pipe a picture into it")
+    return data
+
+
+def _paths(files: dict[str, Any]) -> list[str]:
+    values = [files[name] for name in PICTURES if name in files]
+    return [p for value in values for p in (value if isinstance(value, tuple) else [value])]
+
+
+def _free_name(folder: str, command: str, files: dict[str, Any]) -> str:
+    """``photo-painting.png``, or with a number if there is such a file."""
+    stems = [Path(path).stem if path != STREAM else "stdin" for path in _paths(files)]
+    if command != "stylize":
+        stems.append(command)
+    stem, kind = "-".join(stems)[:100] or command, files.get("format", "png")
+    suffix = {"jpeg": "jpg", "tiff": "tif"}.get(kind, kind)
+    for number in itertools.count(1):
+        name = os.path.join(folder, f"{stem}{f'-{number}' if number > 1 else ''}.{suffix}")
+        if not os.path.lexists(name):
+            return name
+    raise AssertionError
+
+
+def _check_inputs(output: str, files: dict[str, Any]) -> None:
+    from impasto.runtime import ImageError
+
+    if not os.path.exists(output):
+        return
+    for path in _paths(files):
+        if path != STREAM and os.path.exists(path) and os.path.samefile(output, path):
+            raise ImageError(f"{output} is one of the pictures to read; give the output a new name")
+
+
+def _check_stream(files: dict[str, Any]) -> None:
+    from impasto.runtime import Field, ImageError
+
+    if sys.stdout.isatty():
+        raise ImageError("- is stdout, which is a terminal here; pipe it, or name a file")
+    for name in ("json", "save_every"):
+        if files.get(name):
+            raise ImageError("- is stdout, which ", Field(name), " needs too; name a file")
