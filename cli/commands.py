@@ -86,6 +86,27 @@ def resume(given: Given) -> None:
 
 
 @app.command()
+@from_fields("show")
+def show(given: Given) -> None:
+    """Print what a picture says of how it was painted."""
+    from .replay import show_painted
+
+    show_painted(given)
+
+
+@app.command()
+@from_fields("replay")
+def replay(given: Given) -> None:
+    """Paint again what PAINTED says, from the same pictures.
+
+    The same bytes come of it on the same machine.
+    """
+    from .replay import replay_run
+
+    replay_run(given)
+
+
+@app.command()
 @from_fields("estimate")
 def estimate(given: Given) -> None:
     """Say how long stylize will take, and how much memory.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,8 +22,12 @@ POSITIONAL = {
     "reconstruct": "content",
     "estimate": "content",
     "resume": "checkpoint_file",
+    "show": "painted",
+    "replay": "painted",
 }
 """What each command takes without a name."""
+SECOND = {"replay": "content"}
+"""And what after it, or not at all."""
 NAMES: dict[Any, str] = {int: "whole number", float: "number"}
 
 Json = Annotated[bool, Option("--json", help="One JSON object a line on stdout.")]
@@ -47,9 +52,14 @@ def spelling(command: str) -> Callable[[Field], str]:
     """How a command writes a field in a sentence."""
 
     def spell(field: Field) -> str:
-        return field.name.upper() if POSITIONAL.get(command) == field.name else flag(field.name)
+        return field.name.upper() if is_positional(command, field.name) else flag(field.name)
 
     return spell
+
+
+def is_positional(command: str, name: str) -> bool:
+    """Whether a command takes a field without a name."""
+    return name in (POSITIONAL.get(command), SECOND.get(command))
 
 
 def fields_of(command: str) -> dict[str, tuple[type[Any], Described]]:
@@ -101,8 +111,8 @@ def _collected(field: Described, value: Any) -> Any:
 
 
 def _parameter(command: str, field: Described) -> inspect.Parameter:
-    positional = POSITIONAL.get(command) == field.name
-    required = positional or (command, field.name) in REQUIRED
+    positional = is_positional(command, field.name)
+    required = (command, field.name) in REQUIRED or POSITIONAL.get(command) == field.name
     kind, default = _annotation(field, positional, required)
     return inspect.Parameter(
         field.name,
@@ -117,6 +127,7 @@ REQUIRED = {
     ("stylize", "output"),
     ("texture", "output"),
     ("reconstruct", "output"),
+    ("replay", "output"),
 }
 
 
@@ -124,7 +135,8 @@ def _annotation(field: Described, positional: bool, required: bool) -> tuple[Any
     about, repeated = field.about, typing.get_origin(field.hint) in (tuple, dict)
     if positional:
         argument = Argument(metavar=field.name.upper(), help=about.help)
-        return Annotated[list[str] if repeated else str, argument], None
+        kind: Any = list[str] if repeated else str
+        return Annotated[kind if required else kind | None, argument], None
     names = (*([about.short] if about.short else []), flag(field.name))
     if field.hint is bool:
         return Annotated[bool, Option(*names, help=_help(field))], False
@@ -136,7 +148,7 @@ def _annotation(field: Described, positional: bool, required: bool) -> tuple[Any
         parser=parser,
         show_default=False,
     )
-    kind: Any = list[str] if repeated else str
+    kind = list[str] if repeated else str
     return Annotated[kind if required else kind | None, option], None
 
 
@@ -169,6 +181,8 @@ def _parser(field: Described) -> Callable[[str], Any] | None:
     kind = arguments[0] if origin is tuple else field.hint
     if kind is str:
         return None
+    if origin in (typing.Union, types.UnionType):
+        return _number_or_word
 
     def parse(value: str) -> Any:
         try:
@@ -178,6 +192,10 @@ def _parser(field: Described) -> Callable[[str], Any] | None:
         return numbers
 
     return parse
+
+
+def _number_or_word(value: str) -> int | str:
+    return int(value) if value.isdecimal() else value
 
 
 def _pair(value: str) -> tuple[str, float]:

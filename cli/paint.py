@@ -6,6 +6,7 @@ import os
 import secrets
 import tempfile
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -17,6 +18,15 @@ from .progress import Lines, reporter
 
 if TYPE_CHECKING:
     from impasto.runtime import Engine, Result, Run, Step
+
+
+ENCODING: dict[str, Callable[[str], Any]] = {
+    "format": str,
+    "depth": int,
+    "jpeg_quality": int,
+    "no_metadata": bool,
+}
+"""How an output is written: what of Files says it, and is kept in a checkpoint's notes."""
 
 
 def paint(command: str, given: Given) -> None:
@@ -41,7 +51,8 @@ def resume_run(given: Given) -> None:
 
     path = given.files["checkpoint_file"]
     header = read_checkpoint(path)
-    files = {"checkpoint": path, **header.notes, **given.files}
+    notes = {name: ENCODING.get(name, str)(value) for name, value in header.notes.items()}
+    files = {"checkpoint": path, **notes, **given.files}
     if "output" not in files:
         raise CheckpointError(f"{path}: it does not say where the picture belongs; pass --output")
     _check(files, resuming=True)
@@ -62,12 +73,17 @@ def content_alone(engine: Engine, settings: dict[str, Any]) -> dict[str, Any]:
     return {**settings, "weights": {**others, **settings.get("weights", {})}}
 
 
+def encoding(files: dict[str, Any]) -> dict[str, Any]:
+    """How the output is to be written, as far as it was said."""
+    return {name: files[name] for name in ENCODING if name in files and name != "no_metadata"}
+
+
 def _check(files: dict[str, Any], resuming: bool = False) -> None:
     """Whether output and checkpoint can be written, before anything else is done."""
     from impasto.runtime import CheckpointError, check_output
 
     with interrupts.saving:
-        check_output(files["output"], files.get("overwrite", False))
+        check_output(files["output"], files.get("overwrite", False), **encoding(files))
     path = files.get("checkpoint")
     if path and os.path.lexists(path) and not resuming and not files.get("overwrite"):
         raise CheckpointError(
@@ -84,7 +100,7 @@ def _follow(engine: Engine, run: Run, files: dict[str, Any]) -> None:
         kept.save()
         result, problem = _finish(run, report, kept)
         if problem is None or result.iterations:
-            _save(result, output, files.get("overwrite", False))
+            _save(result, files)
         if problem is None:
             report.done(output, result)
     _conclude(output, result, problem or report.broken)
@@ -98,6 +114,7 @@ class _Checkpoints:
         self._every = files.get("checkpoint_every", 60.0)
         model = files.get("model")
         self._notes = {"output": os.path.abspath(files["output"])}
+        self._notes |= {name: str(files[name]) for name in ENCODING if name in files}
         if model is not None:
             self._notes["model"] = os.path.abspath(model) if os.path.isdir(model) else model
         self._saved = self._stepped = time.monotonic()
@@ -138,13 +155,18 @@ def _finish(run: Run, report: Lines, kept: _Checkpoints) -> tuple[Result, str | 
     return result, None
 
 
-def _save(result: Result, output: str, overwrite: bool) -> None:
+def _save(result: Result, files: dict[str, Any]) -> None:
     """Where it was wanted; if that has become impossible, in the system's temporary folder."""
     from impasto.runtime import ImageError
 
     with interrupts.saving:
         try:
-            result.save(output, overwrite=overwrite)
+            result.save(
+                files["output"],
+                metadata=not files.get("no_metadata"),
+                overwrite=files.get("overwrite", False),
+                **encoding(files),
+            )
         except ImageError as error:
             try:
                 spare = os.path.join(tempfile.gettempdir(), f"impasto-{secrets.token_hex(4)}.png")

@@ -17,17 +17,26 @@ Format = Literal["png", "jpeg", "webp", "avif", "tiff"]
 class Files:
     """Paths, and what is done where one is taken. Each command has its own share."""
 
+    painted: str | None = setting(
+        "A picture that impasto painted.", None, commands=("show", "replay")
+    )
     content: str | None = setting(
-        "The picture to paint.", None, commands=("stylize", "reconstruct", "estimate")
+        "The picture to paint.", None, commands=("stylize", "reconstruct", "estimate", "replay")
     )
     style: tuple[str, ...] = setting(
         "A picture to paint like; repeatable.",
         (),
         metavar="FILE",
-        commands=("stylize", "texture", "estimate"),
+        commands=("stylize", "texture", "estimate", "replay"),
     )
     init_image: str | None = setting(
-        "A picture to begin with.", None, metavar="FILE", commands=("stylize", "estimate")
+        "A picture to begin with.",
+        None,
+        metavar="FILE",
+        commands=("stylize", "estimate", "replay"),
+    )
+    any_input: bool = setting(
+        "Take other pictures than those that it was painted from.", False, commands=("replay",)
     )
     checkpoint_file: str | None = setting(
         "The checkpoint to go on from.", None, commands=("resume",)
@@ -72,7 +81,7 @@ class Files:
         None,
         metavar="DIR",
         none="$IMPASTO_MODEL, else VGG19",
-        commands=(*PLANNING, "resume"),
+        commands=(*PLANNING, "resume", "replay"),
     )
     config: str | None = setting(
         "Settings and [machine] from a TOML file; options win.",
@@ -84,5 +93,5 @@ class Files:
     json: bool = setting(
         "One JSON object a line on stdout.",
         False,
-        commands=(*PAINTING, "estimate", "resume"),
+        commands=(*WRITING, "estimate", "show"),
     )

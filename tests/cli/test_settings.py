@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from impasto.cli.commands import app
-from impasto.cli.options import POSITIONAL, flag
+from impasto.cli.options import flag, is_positional
 from impasto.runtime import Engine, Files, Machine, Settings, describe
 
 Program = Callable[..., Any]
@@ -38,7 +38,7 @@ def test_a_command_has_the_fields_that_serve_it(command: str, impasto: Program) 
     assert {*inspect.signature(COMMANDS[command]).parameters} == {*fields}
     text = " ".join(impasto(command, "--help", COLUMNS=400).stdout.split())
     for name, field in fields.items():
-        assert (name.upper() if POSITIONAL.get(command) == name else flag(name)) in text
+        assert (name.upper() if is_positional(command, name) else flag(name)) in text
         assert field.about.help in text
 
 
