@@ -111,6 +111,30 @@ def resume(given: Given) -> None:
     resume_run(given)
 
 
+@_command("show out.png", "show out.png --json")
+@from_fields("show")
+def show(given: Given) -> None:
+    """Print what a picture says of how it was painted."""
+    from .painting.replay import show_painted
+
+    show_painted(given)
+
+
+@_command(
+    "replay out.png photo.jpg painting.jpg",
+    "replay out.png other.jpg painting.jpg --any-input -o other.png",
+)
+@from_fields("replay")
+def replay(given: Given) -> None:
+    """Paint again what PAINTED says, from the same pictures.
+
+    The same bytes come of it on the same machine.
+    """
+    from .painting.replay import replay_run
+
+    replay_run(given)
+
+
 @_command("estimate photo.jpg", "estimate photo.jpg painting.jpg --size 4096 --memory 3GB")
 @from_fields("estimate")
 def estimate(given: Given) -> None:

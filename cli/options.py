@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,18 +28,18 @@ GROUPS: dict[Group, str] = {
 """Titles in the help, in this order."""
 SINGULAR = {"weights": "weight"}
 """Options that are given once for each value have the name of one."""
-POSITIONAL = {
-    "stylize": "content",
-    "texture": "style",
-    "reconstruct": "content",
-    "estimate": "content",
-    "resume": "checkpoint_file",
-}
-"""What each command takes without a name."""
-MORE = {"stylize": "style", "estimate": "style"}
-"""What the words after it are, beside those that are given by the option."""
 PAINTINGS = "paintings"
-"""Those words."""
+"""The words at the end of a command line that are styles, beside those that ``--style`` gives."""
+POSITIONAL: dict[str, tuple[str, ...]] = {
+    "stylize": ("content", PAINTINGS),
+    "texture": ("style",),
+    "reconstruct": ("content",),
+    "estimate": ("content", PAINTINGS),
+    "resume": ("checkpoint_file",),
+    "show": ("painted",),
+    "replay": ("painted", "content", PAINTINGS),
+}
+"""What each command takes without a name: the first it needs, the others it may do without."""
 NAMES: dict[Any, str] = {int: "whole number", float: "number"}
 
 Json = Annotated[bool, Option("--json", help="One JSON object a line on stdout.")]
@@ -63,9 +64,14 @@ def spelling(command: str) -> Callable[[Field], str]:
     """How a command writes a field in a sentence."""
 
     def spell(field: Field) -> str:
-        return field.name.upper() if POSITIONAL.get(command) == field.name else flag(field.name)
+        return field.name.upper() if is_positional(command, field.name) else flag(field.name)
 
     return spell
+
+
+def is_positional(command: str, name: str) -> bool:
+    """Whether a command takes a field without a name."""
+    return name in POSITIONAL.get(command, ())
 
 
 def fields_of(command: str) -> dict[str, tuple[type[Any], Described]]:
@@ -120,34 +126,37 @@ def _collected(field: Described, value: Any) -> Any:
 
 
 def _parameters(command: str) -> list[inspect.Parameter]:
-    found = [_parameter(command, field) for _, field in fields_of(command).values()]
-    if command in MORE:
-        argument = Argument(metavar="[PAINTING]...", help="Pictures to paint like.")
-        hint = Annotated[list[str] | None, argument]
-        kind = inspect.Parameter.KEYWORD_ONLY
-        found.insert(1, inspect.Parameter(PAINTINGS, kind, default=None, annotation=hint))
-    return found
+    fields, positional = fields_of(command), POSITIONAL.get(command, ())
+    hints = {name: _option(field) for name, (_, field) in fields.items() if name not in positional}
+    for name in positional:
+        required = name == positional[0]
+        hints[name] = _paintings() if name == PAINTINGS else _argument(fields[name][1], required)
+    order = [*positional, *(name for name in hints if name not in positional)]
+    empty, keyword = inspect.Parameter.empty, inspect.Parameter.KEYWORD_ONLY
+    defaults: dict[str, Any] = {name: empty if name in positional[:1] else None for name in order}
+    defaults |= {name: False for name, (_, field) in fields.items() if field.hint is bool}
+    return [
+        inspect.Parameter(name, keyword, default=defaults[name], annotation=hints[name])
+        for name in order
+    ]
 
 
-def _parameter(command: str, field: Described) -> inspect.Parameter:
-    positional = POSITIONAL.get(command) == field.name
-    kind, default = _annotation(field, positional)
-    return inspect.Parameter(
-        field.name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=inspect.Parameter.empty if positional else default,
-        annotation=kind,
-    )
+def _paintings() -> Any:
+    argument = Argument(metavar="[PAINTING]...", help="Pictures to paint like.")
+    return Annotated[list[str] | None, argument]
 
 
-def _annotation(field: Described, positional: bool) -> tuple[Any, Any]:
+def _argument(field: Described, required: bool) -> Any:
+    argument = Argument(metavar=field.name.upper(), help=field.about.help)
+    kind: Any = list[str] if typing.get_origin(field.hint) in (tuple, dict) else str
+    return Annotated[kind if required else kind | None, argument]
+
+
+def _option(field: Described) -> Any:
     shown, repeated = field.about, typing.get_origin(field.hint) in (tuple, dict)
-    if positional:
-        argument = Argument(metavar=field.name.upper(), help=shown.help)
-        return Annotated[list[str] if repeated else str, argument], None
     names = (*([shown.short] if shown.short else []), flag(field.name))
     if field.hint is bool:
-        return Annotated[bool, Option(*names, help=shown.help)], False
+        return Annotated[bool, Option(*names, help=shown.help)]
     option = Option(
         *names,
         metavar=shown.metavar or "|".join(field.choices) or _metavar(field),
@@ -157,7 +166,7 @@ def _annotation(field: Described, positional: bool) -> tuple[Any, Any]:
         autocompletion=_completion(field),
     )
     kind: Any = list[str] if repeated else str
-    return Annotated[kind | None, option], None
+    return Annotated[kind | None, option]
 
 
 def about(field: Described, required: bool) -> str:
@@ -243,6 +252,8 @@ def _parser(field: Described) -> Callable[[str], Any] | None:
     kind = arguments[0] if origin is tuple else field.hint
     if kind is str:
         return None
+    if origin in (typing.Union, types.UnionType):
+        return _number_or_word
 
     def parse(value: str) -> Any:
         try:
@@ -252,6 +263,10 @@ def _parser(field: Described) -> Callable[[str], Any] | None:
         return numbers
 
     return parse
+
+
+def _number_or_word(value: str) -> int | str:
+    return int(value) if value.isdecimal() else value
 
 
 def _pair(value: str) -> tuple[str, float]:

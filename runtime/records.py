@@ -73,7 +73,8 @@ def show(value: Any) -> str:
 
 
 def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
-    hints = typing.get_type_hints(kind)
+    types = typing.get_type_hints(kind)
+    hints = {field.name: types[field.name] for field in dataclasses.fields(kind)}
     if not isinstance(value, dict) or set(value) != set(hints):
         found = sorted(set(value) ^ set(hints)) if isinstance(value, dict) else [type(value)]
         raise RecordError(f"{where}: missing or unknown entries: {', '.join(map(str, found))}")

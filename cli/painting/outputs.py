@@ -5,12 +5,20 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 STREAM = "-"
 """stdin where a picture is read, stdout where one is written."""
 PICTURES = ("content", "style", "init_image")
+ENCODING: dict[str, Callable[[str], Any]] = {
+    "format": str,
+    "depth": int,
+    "jpeg_quality": int,
+    "no_metadata": bool,
+}
+"""How an output is written: what of Files says it, and is kept in a checkpoint's notes."""
 
 
 def named(command: str, files: dict[str, Any]) -> dict[str, Any]:
@@ -34,7 +42,10 @@ def named(command: str, files: dict[str, Any]) -> dict[str, Any]:
 
 def encoding(files: dict[str, Any]) -> dict[str, Any]:
     """How a picture's file is encoded, as ``Result.save`` takes it."""
-    return {name: files.get(name) for name in ("format", "depth", "jpeg_quality")}
+    how = {name: files.get(name) for name in ("format", "depth", "jpeg_quality")}
+    if files.get("output") == STREAM and how["format"] is None:
+        how["format"] = "png"
+    return how
 
 
 def pictures(files: dict[str, Any]) -> dict[str, Any]:

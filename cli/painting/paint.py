@@ -31,13 +31,13 @@ def paint(command: str, given: Given) -> None:
     files, machine = outputs.named(command, given.files), dict(given.machine)
     if command == "stylize" and not files.get("style"):
         raise SettingError("style", None, "there is no painting: impasto photo.jpg painting.jpg")
-    _check(files)
+    check(files)
     own = {k: machine.pop(k) for k in ("memory", "deadline", "max_pixels") if k in machine}
     engine = Engine.load(files.get("model"), **machine)
     settings = dict(given.settings)
     if command == "reconstruct":
         settings = content_alone(engine, settings)
-    _follow(engine, engine.start(**outputs.pictures(files), **settings, **own), files)
+    follow(engine, engine.start(**outputs.pictures(files), **settings, **own), files)
 
 
 def resume_run(given: Given) -> None:
@@ -46,17 +46,18 @@ def resume_run(given: Given) -> None:
 
     path = given.files["checkpoint_file"]
     header = read_checkpoint(path)
-    files = {"checkpoint": path, **header.notes, **given.files}
+    notes = {name: outputs.ENCODING.get(name, str)(value) for name, value in header.notes.items()}
+    files = {"checkpoint": path, **notes, **given.files}
     if "output" not in files:
         raise CheckpointError(f"{path}: it does not say where the picture belongs; pass --output")
     files = outputs.named("resume", files)
-    _check(files, resuming=True)
+    check(files, resuming=True)
     machine = {"threads": header.machine.threads, "convolutions": header.machine.convolutions}
     machine |= given.machine
     deadline = machine.pop("deadline", None)
     engine = Engine.load(files.get("model"), **machine)  # type: ignore[arg-type]
     run = engine.resume(path, deadline=deadline)  # type: ignore[arg-type]
-    _follow(engine, run, files)
+    follow(engine, run, files)
 
 
 def content_alone(engine: Engine, settings: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def content_alone(engine: Engine, settings: dict[str, Any]) -> dict[str, Any]:
     return {**settings, "weights": {**others, **settings.get("weights", {})}}
 
 
-def _check(files: dict[str, Any], resuming: bool = False) -> None:
+def check(files: dict[str, Any], resuming: bool = False) -> None:
     """Whether output and checkpoint can be written, before anything else is done."""
     from impasto.runtime import CheckpointError, check_output
 
@@ -85,7 +86,8 @@ def _check(files: dict[str, Any], resuming: bool = False) -> None:
         )
 
 
-def _follow(engine: Engine, run: Run, files: dict[str, Any]) -> None:
+def follow(engine: Engine, run: Run, files: dict[str, Any]) -> None:
+    """Paint to the end or to Ctrl-C, keep what is to be kept, and save."""
     kept, record = _Checkpoints(run, files), recording.Recording(run, files)
     with reporter(files) as report, interrupts.mode("finish"):
         report.start(engine, run)
@@ -118,6 +120,7 @@ class _Checkpoints:
         model = files.get("model")
         output = files["output"]
         self._notes = {} if output == outputs.STREAM else {"output": os.path.abspath(output)}
+        self._notes |= {name: str(files[name]) for name in outputs.ENCODING if name in files}
         if model is not None:
             self._notes["model"] = os.path.abspath(model) if os.path.isdir(model) else model
         self._saved = self._stepped = time.monotonic()

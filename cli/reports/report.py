@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from impasto.cli.configuration import with_config
 from impasto.cli.console import duration, print_json
+from impasto.cli.painting import outputs
 
 if TYPE_CHECKING:
     from impasto.cli.options import Given
@@ -63,7 +64,7 @@ def estimate_costs(given: Given) -> None:
     machine, files = dict(given.machine), given.files
     own = {name: machine.pop(name) for name in ("memory", "max_pixels") if name in machine}
     engine = Engine.load(files.get("model"), **machine)
-    pictures = {name: files[name] for name in ("content", "style", "init_image") if name in files}
+    pictures = outputs.pictures(files)
     found = engine.estimate(**pictures, **given.settings, **own)
     scales = [{**dataclasses.asdict(s), "size": s.size[::-1]} for s in found.plan.scales]
     if files.get("json"):

@@ -109,7 +109,8 @@ def _open_path(path: str | os.PathLike[str], name: str) -> IO[bytes]:
             raise ImageError(f"{name} is empty; save or download it again")
         return open(path, "rb")
     except FileNotFoundError as error:
-        raise ImageError(f"{name} does not exist; check the path") from error
+        mend = "nothing is downloaded; save it first" if "://" in name else "check the path"
+        raise ImageError(f"{name} does not exist; {mend}") from error
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         reason = getattr(error, "strerror", None) or str(error)
         raise ImageError(

@@ -55,6 +55,16 @@ class Painted:
         """Whether somebody or something ended it before its time."""
         return self.stopped not in ("finished", "converged")
 
+    @property
+    def other_versions(self) -> dict[str, tuple[str, str]]:
+        """Those that differ here, and what they are here; the last bits may, too."""
+        ours = versions()
+        return {
+            name: (theirs, ours.get(name, "none"))
+            for name, theirs in self.versions.items()
+            if ours.get(name) != theirs
+        }
+
     def check_bundle(self, digest: str) -> None:
         """See whether it was painted with the bundle of a digest.
 

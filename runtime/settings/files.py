@@ -19,24 +19,33 @@ class Files:
 
     GROUP: ClassVar[Group] = "output"
 
+    painted: str | None = setting(
+        "A picture that impasto painted.", None, commands=("show", "replay"), group="what"
+    )
     content: str | None = setting(
         "The picture to paint.",
         None,
-        commands=("stylize", "reconstruct", "estimate"),
+        commands=("stylize", "reconstruct", "estimate", "replay"),
         group="what",
     )
     style: tuple[str, ...] = setting(
         "A picture to paint like; repeatable.",
         (),
         metavar="FILE",
-        commands=("stylize", "texture", "estimate"),
+        commands=("stylize", "texture", "estimate", "replay"),
         group="what",
     )
     init_image: str | None = setting(
         "A picture to begin with.",
         None,
         metavar="FILE",
-        commands=("stylize", "estimate"),
+        commands=("stylize", "estimate", "replay"),
+        group="what",
+    )
+    any_input: bool = setting(
+        "Take other pictures than those that it was painted from.",
+        False,
+        commands=("replay",),
         group="what",
     )
     checkpoint_file: str | None = setting(
@@ -69,6 +78,7 @@ class Files:
     no_metadata: bool = setting(
         "Do not say in the file how it was painted.", False, commands=WRITING
     )
+    overwrite: bool = setting("Replace an existing output.", False, commands=WRITING)
     checkpoint: str | None = setting(
         "Keep the run in this file, to resume it from.",
         None,
@@ -89,7 +99,7 @@ class Files:
         None,
         metavar="DIR",
         none="$IMPASTO_MODEL, else VGG19",
-        commands=(*PLANNING, "resume"),
+        commands=(*PLANNING, "resume", "replay"),
         group="what",
     )
     config: str | None = setting(
@@ -103,7 +113,7 @@ class Files:
     json: bool = setting(
         "One JSON object a line on stdout.",
         False,
-        commands=(*PAINTING, "estimate", "resume"),
+        commands=(*WRITING, "estimate", "show"),
     )
     quiet: bool = setting("Say nothing but what goes wrong.", False, short="-q", commands=WRITING)
     preview: bool = setting(

@@ -12,7 +12,8 @@ from .settings import SettingsKeywords
 
 Convolutions = Literal["auto", "plain", "winograd"]
 
-RUNNING = (*PLANNING, "resume")
+RUNNING = (*PLANNING, "resume", "replay")
+READING = (*PLANNING, "replay")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,7 @@ class Machine:
         least=1,
         none="most of what is free",
         metavar="2GB",
-        commands=PLANNING,
+        commands=READING,
         parse=memory_module.parse,
     )
     deadline: float | None = setting(
@@ -74,7 +75,7 @@ class Machine:
         100_000_000,
         unit="pixels",
         least=1,
-        commands=PLANNING,
+        commands=READING,
     )
 
 

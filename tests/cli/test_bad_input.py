@@ -88,7 +88,6 @@ def test_options(
         ((), ["No such command 'styliz'"]),
         (("stylize",), ["CONTENT"]),
         (("stylize", "photo.jpg", "-o", "out.png"), ["--style"]),
-        (("texture", "photo.jpg", "-o", "photo.jpg", "--overwrite"), ["one of the pictures"]),
         (
             ("reconstruct", "photo.jpg", "-o", "out.png", "--content-layer", "conv3_1"),
             ["--content-layer conv3_1: the content layers are conv4_2", "makes a bundle"],

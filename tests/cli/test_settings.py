@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from impasto.cli.commands import app
-from impasto.cli.options import MORE, PAINTINGS, POSITIONAL, flag
+from impasto.cli.options import PAINTINGS, POSITIONAL, flag, is_positional
 from impasto.runtime import Engine, Files, Machine, Settings, describe
 
 Program = Callable[..., Any]
@@ -35,11 +35,11 @@ def test_a_command_has_the_fields_that_serve_it(command: str, impasto: Program) 
         for name, field in describe(kind).items()
         if command in field.about.commands
     }
-    more = {PAINTINGS} if command in MORE else set()
+    more = {PAINTINGS} & {*POSITIONAL.get(command, ())}
     assert {*inspect.signature(COMMANDS[command]).parameters} == {*fields} | more
     text = " ".join(impasto(command, "--help", COLUMNS=400).stdout.split())
     for name, field in fields.items():
-        assert (name.upper() if POSITIONAL.get(command) == name else flag(name)) in text
+        assert (name.upper() if is_positional(command, name) else flag(name)) in text
         assert field.about.help in text
 
 

@@ -408,7 +408,7 @@ def test_an_infinite_loss_at_the_start(engine: Engine, cat: Picture, cup: Pictur
         ({"deadline": "x"}, "deadline='x': give"),
         ({"memory": "much"}, "memory='much': give"),
         ({"max_pixels": 0}, "max_pixels=0: give"),
-        ({"sise": 5}, "sise=5: there is no such setting; did you mean size?"),
+        ({"sise": 5}, r"sise=5: start\(\) has no such keyword; did you mean size\?"),
     ],
 )
 def test_settings_out_of_range(
