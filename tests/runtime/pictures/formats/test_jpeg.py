@@ -46,10 +46,10 @@ def jpeg(height: int = 64, width: int = 96, **options: object) -> bytes:
 @pytest.mark.parametrize(
     ("size", "within", "times"),
     [
-        ((1600, 2400), (200, 300), 4),
-        ((1600, 2400), (100, 150), 8),
-        ((1601, 2403), (150, 225), 4),  # parts of blocks at the right and at the bottom
-        ((1600, 2400), (400, 600), 2),
+        ((800, 1200), (100, 150), 4),
+        ((800, 1200), (50, 75), 8),
+        ((801, 1203), (75, 112), 4),  # parts of blocks at the right and at the bottom
+        ((800, 1200), (200, 300), 2),
         ((800, 1200), (201, 300), 1),
         ((800, 1200), (401, 300), 1),
     ],
