@@ -248,7 +248,7 @@ def _name(source: object, role: str) -> str:
     own = getattr(source, "name", None)
     if isinstance(own, str) and not own.startswith("<"):  # as <stdin> does
         return own
-    return role or ("the file object" if hasattr(source, "read") else "the bytes")
+    return role or ("the file object" if hasattr(source, "read") else "the picture")
 
 
 def _check_side(picture: Stored | _Given, least: tuple[int, int]) -> None:

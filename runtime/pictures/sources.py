@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LONGEST = 256_000_000
 """Bytes of a file object that are read: it is held in memory, as a path's file is not."""
+PIECES = "{} is in more pieces than a picture needs; save it again without metadata"
 PIECE = 1 << 20
 """Bytes of a file object that are asked for at once."""
 
@@ -138,8 +139,5 @@ class Bounded:
         """As of any file."""
         self.left -= 1
         if self.left < 0:
-            raise ImageError(
-                f"{self._name} is in more pieces than a picture needs; save it again without "
-                "metadata"
-            )
+            raise ImageError(PIECES.format(self._name))
         return self._file.read(size)

@@ -25,7 +25,7 @@ from PIL import (  # importing a plugin registers its format
 
 from impasto.runtime.errors import Field, ImageError
 from impasto.runtime.machine.memory import allowance, show_bytes
-from impasto.runtime.pictures.sources import Bounded
+from impasto.runtime.pictures.sources import PIECE, PIECES, Bounded
 
 from .deep import DEEP, Deep, is_colour, is_deep
 from .jpeg import open_jpeg
@@ -57,8 +57,9 @@ _AVIF = {b"avif", b"avis"}
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _WHOLE = {"WEBP", "AVIF", "HEIC"}
 """Read into memory when they are opened."""
-_OPENING, _OPENING_GIF, _LOADING = 20_000, 5_000, 1_000_000
+_OPENING, _OPENING_GIF, _LOADING = 20_000, 5_000, 500_000
 """Times that a file is read: Pillow appends to a GIF's comment at each of its blocks."""
+_MOST_COMMENTS = 1000
 
 _GRAY = {"1", "L", "LA"}
 _MANAGED = {"L", "RGB", "CMYK"}  # Pillow hands other modes to lcms as 8-bit gray
@@ -116,8 +117,21 @@ def _open(kind: str | None, file: IO[bytes], name: str) -> Image.Image:
         except ImportError as error:
             raise ImageError(f"{name} is HEIC; to read it, pip install pi-heif") from error
         return cast("Image.Image", HeifImageFile(file, ""))
+    if kind == "PPM":
+        _check_comments(file, name)
     opener, _ = Image.OPEN[kind]
     return opener(file, "")  # without a name Pillow does not map the file into memory
+
+
+def _check_comments(file: IO[bytes], name: str) -> None:
+    """Refuse a plain anymap with many comments: Pillow copies a block for each of them."""
+    if file.read(2) in {b"P1", b"P2", b"P3"}:
+        comments = 0
+        while block := file.read(PIECE):
+            comments += block.count(b"#")
+        if comments > _MOST_COMMENTS:
+            raise ImageError(PIECES.format(name))
+    file.seek(0)
 
 
 def stored(image: Image.Image, name: str, file: Bounded | None = None) -> Stored:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 from PIL.JpegImagePlugin import JpegImageFile
 
 from impasto.runtime.errors import ImageError
+from impasto.runtime.pictures.sources import PIECES
 
 if TYPE_CHECKING:
     from typing import IO
@@ -108,7 +109,7 @@ def _segments(file: IO[bytes], name: str) -> _Segments:
         if tables > _MOST_TABLES:
             break
         place = end
-    raise ImageError(f"{name} is in more pieces than a picture needs; save it again")
+    raise ImageError(PIECES.format(name))
 
 
 def _next(file: IO[bytes], place: int, pattern: re.Pattern[bytes]) -> tuple[int, int, bytes]:
@@ -139,12 +140,14 @@ def _count_scans(file: IO[bytes], name: str, place: int, pixels: int) -> None:
             if marker == _SOS:
                 scans += 1
                 if scans * pixels > _MOST_WORK:
-                    break
+                    raise ImageError(
+                        f"{name} has {scans} scans or more, too many for its size; save it as PNG"
+                    )
             if marker not in _ALONE:
                 place += max(2, int.from_bytes(head[:2], "big"))
     except ValueError:  # it is cut short, as Pillow will find
         return
-    raise ImageError(f"{name} has {scans} scans or more, which take too long; save it as PNG")
+    raise ImageError(PIECES.format(name))
 
 
 class _Cut(io.RawIOBase):
@@ -169,14 +172,15 @@ class _Cut(io.RawIOBase):
         return self._place
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        view, skipped = memoryview(buffer), 0
+        view, begin, done = memoryview(buffer), 0, 0
         for start, end in self._pieces:
-            if self._place < skipped + end - start:
-                first = start + self._place - skipped
-                self._file.seek(first)
-                data = self._file.read(min(end - first, len(view)))
-                view[: len(data)] = data
-                self._place += len(data)
-                return len(data)
-            skipped += end - start
-        return 0
+            size = end - start
+            skip = self._place + done - begin
+            if 0 <= skip < size and done < len(view):
+                self._file.seek(start + skip)
+                data = self._file.read(min(size - skip, len(view) - done))
+                view[done : done + len(data)] = data
+                done += len(data)
+            begin += size
+        self._place += done
+        return done

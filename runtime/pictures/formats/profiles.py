@@ -2,7 +2,8 @@
 
 LittleCMS, as Pillow has it, gives 8 bits a channel. A picture of 16 bits would show steps, so the
 profiles that such pictures have, curves and a matrix, are computed here (ICC.1:2022, 8.3 and 10);
-the others, which are tables, go through LittleCMS.
+the others, which are tables, go through LittleCMS. What a PNG says of its colours without a profile
+is made one.
 """
 
 from __future__ import annotations
@@ -15,13 +16,29 @@ import numpy as np
 from PIL import Image, ImageCms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
 _COLORANTS = (b"rXYZ", b"gXYZ", b"bXYZ")
 _CURVES = (b"rTRC", b"gTRC", b"bTRC")
 _WHOLE = np.linspace(0, 1, 1 << 16)
+
+D65 = (0.3127, 0.3290)
+SRGB = (*D65, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
+"""x and y of white, red, green and blue."""
+_SRGB_CURVE = (3, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)  # ICC.1, table 68
+_PRIMARIES = {  # ITU-T H.273, table 2
+    1: SRGB,
+    9: (*D65, 0.708, 0.292, 0.170, 0.797, 0.131, 0.046),
+    12: (*D65, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060),
+}
+_TRANSFERS = {4: (0, 2.2), 5: (0, 2.8), 8: (0, 1.0), 13: _SRGB_CURVE}  # table 3
+_FULL_RANGE_RGB = b"\0\1"
+_D50 = np.array([0.9642, 1, 0.8249])
+_BRADFORD = np.array(
+    [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
+)
 
 
 def by_lcms(profile: bytes | None, mode: str) -> Callable[[Image.Image], Image.Image]:
@@ -68,6 +85,69 @@ def by_numbers(
         return _encoded(linear @ matrix.T)
 
     return convert
+
+
+def of_code_points(code: bytes) -> bytes | None:
+    """The profile that a PNG's cICP means; None for video levels and for light beyond white."""
+    primaries, curve = _PRIMARIES.get(code[0]), _TRANSFERS.get(code[1])
+    if primaries is None or curve is None or code[2:] != _FULL_RANGE_RGB:
+        return None
+    return _made(curve, primaries)
+
+
+def of_chunks(gamma: float | None, chromaticities: tuple[float, ...] | None) -> bytes | None:
+    """The profile that a PNG's gAMA and cHRM mean; None: sRGB.
+
+    A sample is the light to the power of ``gamma`` (PNG, 11.3.2.2). What the standard recommends to
+    write beside an sRGB chunk, 0.45455 and sRGB's primaries, is understood as sRGB here, as
+    libpng does: it is what is left where that chunk was lost. Zero and less mean nothing.
+    """
+    primaries = chromaticities or SRGB
+    if gamma is not None and gamma <= 0:
+        gamma = None
+    standard = max(abs(a - b) for a, b in zip(primaries, SRGB, strict=True)) < 1e-3
+    if standard and (gamma is None or round(gamma, 5) == 0.45455):
+        return None
+    return _made(_SRGB_CURVE if gamma is None else (0, 1 / gamma), primaries)
+
+
+def for_gray(profile: bytes) -> bytes:
+    """What ``of_chunks`` or ``of_code_points`` made, for pictures of one channel."""
+    return _profile(b"GRAY", {b"kTRC": _tags(profile)[b"rTRC"]})
+
+
+def _made(curve: tuple[float, ...], primaries: tuple[float, ...]) -> bytes:
+    """A profile of one curve, parametric, and of the chromaticities of white, red, green, blue."""
+    white, *colours = (
+        np.array([x / y, 1, (1 - x - y) / y])
+        for x, y in zip(primaries[::2], primaries[1::2], strict=True)
+    )
+    columns = np.array(colours).T
+    columns = columns * np.linalg.solve(columns, white)
+    cones = np.diag((_BRADFORD @ _D50) / (_BRADFORD @ white))
+    adapted = np.linalg.solve(_BRADFORD, cones @ _BRADFORD @ columns)
+    kind, *values = curve
+    body = b"para\0\0\0\0" + struct.pack(">HH", int(kind), 0) + _fixed(values)
+    tags = {
+        name: b"XYZ \0\0\0\0" + _fixed(c) for name, c in zip(_COLORANTS, adapted.T, strict=True)
+    }
+    return _profile(b"RGB ", {**tags, **dict.fromkeys(_CURVES, body)})
+
+
+def _fixed(values: Iterable[float]) -> bytes:
+    return b"".join(struct.pack(">i", round(float(value) * 65536)) for value in values)
+
+
+def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """A display profile (ICC.1:2022, 7)."""
+    tags = {b"wtpt": b"XYZ \0\0\0\0" + _fixed(_D50), **tags}
+    offset, table, data = 132 + 12 * len(tags), struct.pack(">I", len(tags)), b""
+    for name, body in tags.items():
+        table += struct.pack(">4sII", name, offset + len(data), len(body))
+        data += body + bytes(-len(body) % 4)
+    head = struct.pack(">I4sI4s4s4s", offset + len(data), b"", 0x04300000, b"mntr", space, b"XYZ ")
+    head = (head + bytes(12) + b"acsp").ljust(68, b"\0") + _fixed(_D50)
+    return head.ljust(128, b"\0") + table + data
 
 
 def _tags(profile: bytes) -> dict[bytes, bytes]:

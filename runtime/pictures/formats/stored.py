@@ -14,6 +14,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from impasto.runtime.pictures.quiet import quiet_libtiff
 
 from .jpeg import BUFFERED
+from .profiles import for_gray, of_chunks, of_code_points
 from .tiff import BITS, ORIENTATION, ORIENTED, PLANAR, ROWS, TILE_WIDTH
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Stored:
         self.width, self.height = image.size
         self.extent: tuple[float, float] = self.height, self.width
         self.orientation = _orientation(image)
+        self.profile = unless_broken(lambda: _profile(image), None)
         self.raw_mode, self.raw_white = raw_mode(image)
 
     @property
@@ -46,11 +48,6 @@ class Stored:
         """(height, width) of the upright picture."""
         turned = self.orientation > 4
         return (self.width, self.height) if turned else (self.height, self.width)
-
-    @property
-    def profile(self) -> bytes | None:
-        """The colour profile in the file."""
-        return self.image.info.get("icc_profile") or None
 
     @property
     def decoding(self) -> int:
@@ -217,18 +214,38 @@ def _orientation(image: Image.Image) -> int:
     else:
         exif = unless_broken(lambda: Image.Image.getexif(image), Image.Exif())
         if isinstance(image, PngImageFile) and image.tile and not exif:
-            unless_broken(lambda: exif.load(_late_exif(image)), None)
+            unless_broken(lambda: exif.load(b"Exif\0\0" + _chunk(image, b"eXIf", b"IEND")), None)
         found = unless_broken(lambda: int(exif.get(ORIENTATION) or 1), 1)
     return found if found in range(1, 9) else 1
 
 
-def _late_exif(image: PngImageFile) -> bytes:
-    """Walk through the chunks to the one that has them; struct.error if none does."""
+def _profile(image: Image.Image) -> bytes | None:
+    """The colour profile in the file, or that of what a PNG says instead (PNG, 4.3)."""
+    profile: bytes | None = image.info.get("icc_profile") or None
+    if not isinstance(image, PngImageFile):
+        return profile
+    code = unless_broken(lambda: _chunk(image, b"cICP"), b"") if image.tile else b""
+    made = of_code_points(code) if code else None
+    if made is None:
+        if profile or "srgb" in image.info:
+            return profile
+        made = of_chunks(image.info.get("gamma"), image.info.get("chromaticity"))
+    return for_gray(made) if made and image.mode in {"1", "L", "LA", "I;16"} else made
+
+
+def _chunk(image: PngImageFile, kind: bytes, last: bytes = b"IDAT") -> bytes:
+    """What is in the first chunk of a kind; LookupError or struct.error if there is none."""
     file, place = image.fp, 8
     assert file is not None
-    while True:
-        file.seek(place)
-        size, kind = struct.unpack(">I4s", file.read(8))
-        if kind == b"eXIf":
-            return b"Exif\0\0" + file.read(size)
-        place += 12 + size
+    before = file.tell()
+    try:
+        while True:
+            file.seek(place)
+            size, found = struct.unpack(">I4s", file.read(8))
+            if found == kind:
+                return file.read(size)
+            if found == last:
+                raise LookupError(kind)
+            place += 12 + size
+    finally:
+        file.seek(before)

@@ -297,6 +297,20 @@ def test_what_takes_too_much_memory_is_refused_before_it_is_decoded(tmp_path: Pa
         read_picture(path, memory=900_000_000, within=(512, 512))
 
 
+@pytest.mark.parametrize("suffix", [".webp", ".avif"])
+def test_a_file_that_is_read_whole_has_to_fit(tmp_path: Path, suffix: str) -> None:
+    """Pillow would hold these when it opens them."""
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(BYTES).save(path)
+    with open(path, "ab") as file:
+        file.truncate(50_000_000)
+    for read in (picture_size, read_picture):
+        with pytest.raises(
+            ImageError, match=r"has 50 MB, and 10 MB are free to read it; .*memory="
+        ):
+            read(path, memory=10_000_000)
+
+
 DECODING = """
 import os
 import sys
@@ -334,6 +348,8 @@ def test_what_decoding_takes_is_known_before(tmp_path: Path) -> None:
     colour.save(tmp_path / "a.jpg")
     colour.convert("CMYK").save(tmp_path / "progressive.jpg", progressive=True)
     colour.save(tmp_path / "a.webp", method=0)
+    colour.save(tmp_path / "a.avif", speed=10)
+    colour.convert("L").save(tmp_path / "gray.avif", speed=10)
     colour.save(tmp_path / "a.tif")
     colour.save(tmp_path / "turned.tif", exif=turned)
     colour.quantize(64, method=2).save(tmp_path / "a.gif")

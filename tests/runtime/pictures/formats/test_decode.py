@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from impasto.runtime.errors import ImageError
-from impasto.runtime.pictures.image import read_picture
+from impasto.runtime.pictures.image import picture_size, read_picture
 
 RNG = np.random.default_rng(11)
 RGB = RNG.integers(0, 256, (17, 23, 3), dtype=np.uint8)
@@ -140,6 +141,71 @@ def test_pillow_images_of_other_modes(mode: str) -> None:
     image = Image.fromarray(RGB).convert(mode)
     expected = np.asarray(image.convert("RGB")) / 255
     np.testing.assert_allclose(read_picture(image), expected, atol=1e-6)
+
+
+# Formats that came later
+
+
+def smooth(height: int = 64, width: int = 96) -> np.ndarray:
+    """RGB in [0, 1], as in tests/data/ramp.heic."""
+    y, x = np.mgrid[:height, :width]
+    return np.stack([x / (width - 1), y / (height - 1), (x + y) / (width + height - 2)], 2)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_avif(tmp_path: Path, orientation: int) -> None:
+    ramp = np.rint(smooth() * 255).astype(np.uint8)
+    image = Image.fromarray(np.ascontiguousarray(stored(ramp, orientation)))
+    options = {"quality": 100, "subsampling": "4:4:4", "exif": oriented(orientation)}
+    assert_reads(saved(tmp_path, image, ".avif", **options), smooth(), 5 / 255)
+
+
+def test_avif_with_transparency_and_gray(tmp_path: Path) -> None:
+    ramp = np.rint(smooth() * 255).astype(np.uint8)
+    alpha = np.ascontiguousarray(ramp[:, ::-1, 0])
+    image = Image.fromarray(np.dstack([ramp, alpha]))
+    path = saved(tmp_path, image, ".avif", quality=100, subsampling="4:4:4")
+    assert_reads(path, on_white(ramp, alpha), 6 / 255)
+    path = saved(tmp_path, Image.fromarray(alpha), ".avif", quality=100)
+    assert_reads(path, alpha / 255, 3 / 255)
+
+
+def test_heic() -> None:
+    """It is turned by its decoder, and EXIF says so too: once is enough."""
+    pytest.importorskip("pi_heif")
+    path = Path(__file__).parents[3] / "data" / "ramp.heic"
+    assert picture_size(path) == (64, 96)
+    assert_reads(path, smooth(), 6 / 255)
+    np.testing.assert_array_equal(read_picture(path.read_bytes()), read_picture(path))
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"mif1"])
+def test_heic_without_its_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, brand: bytes
+) -> None:
+    monkeypatch.setitem(sys.modules, "pi_heif", None)  # as if it were not installed
+    content = (Path(__file__).parents[3] / "data" / "ramp.heic").read_bytes()
+    (tmp_path / "a.png").write_bytes(content[:8] + brand + content[12:])
+    with pytest.raises(ImageError, match=r"a\.png is HEIC; to read it, pip install pi-heif$"):
+        read_picture(tmp_path / "a.png")
+
+
+def test_mp4_is_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"\0\0\0\x18ftypisom\0\0\2\0isommp41" + bytes(99))
+    with pytest.raises(ImageError, match=r"a\.mp4 is not a picture; give one of .*AVIF, or HEIC"):
+        read_picture(tmp_path / "a.mp4")
+
+
+def test_the_first_of_several_jpegs_in_a_file(tmp_path: Path) -> None:
+    first, other = (Image.fromarray(np.rint(s * 255).astype(np.uint8)) for s in (smooth(), RGB))
+    first.save(
+        tmp_path / "a.mpo", save_all=True, append_images=[other], quality=95, exif=oriented(6)
+    )
+    with Image.open(tmp_path / "a.mpo") as image:
+        assert image.format == "MPO"
+        expected = np.rot90(np.asarray(image), -1) / 255
+        np.testing.assert_allclose(read_picture(image), expected, atol=1e-6)
+    assert_reads(tmp_path / "a.mpo", expected)
 
 
 # Transparency
@@ -355,6 +421,8 @@ def samples_of_every_format() -> dict[str, bytes]:
         "webp lossless": (colour.convert("RGBA"), "WEBP", {"lossless": True}),
         "tiff": (colour, "TIFF", {"exif": oriented(6)}),
         "tiff lzw": (colour, "TIFF", {"compression": "tiff_lzw"}),
+        "avif": (colour, "AVIF", {"exif": oriented(6)}),
+        "mpo": (colour, "MPO", {"save_all": True, "append_images": [colour.rotate(180)]}),
         "bmp": (colour, "BMP", {}),
         "bmp palette": (palette, "BMP", {}),
         "gif": (palette, "GIF", {"save_all": True, "append_images": [palette.rotate(180)]}),
