@@ -34,13 +34,33 @@ def resize(picture: NDArray[np.float32], height: int, width: int) -> NDArray[np.
     return np.clip(resized, 0, 1, out=resized)
 
 
-def resample(values: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """As ``resize``, of values that have no range."""
+def middle(picture: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """The largest part around the middle that has the proportions of (height, width), in that size.
+
+    It is cut out, and resampled, as ``resample`` does, only where it has another size.
+    """
+    rows, columns = picture.shape[:2]
+    factor = min(rows / height, columns / width)
+    if factor == 1:
+        top, left = (rows - height) // 2, (columns - width) // 2
+        return picture[top : top + height, left : left + width].copy()
+    top, left = (rows - factor * height) / 2, (columns - factor * width) / 2
+    box = (left, top, columns - left, rows - top)
+    return resample(picture, height, width, box)
+
+
+def resample(
+    values: NDArray[np.float32],
+    height: int,
+    width: int,
+    box: tuple[float, float, float, float] | None = None,
+) -> NDArray[np.float32]:
+    """As ``resize``, of values that have no range; of a (left, top, right, bottom) part of them."""
     with _fitting(height, width):
         result = np.empty((height, width, values.shape[2]), np.float32)
         for channel in range(values.shape[2]):
             plane = Image.fromarray(np.ascontiguousarray(values[:, :, channel], np.float32))
-            resized = plane.resize((width, height), Image.Resampling.LANCZOS)
+            resized = plane.resize((width, height), Image.Resampling.LANCZOS, box)
             result[:, :, channel] = np.asarray(resized)
         return result
 

@@ -19,7 +19,7 @@ from impasto.runtime.settings import Files, describe
 from impasto.runtime.settings.files import Format
 
 from . import deep
-from .embedded import png_info, xmp_packet
+from .embedded import XMP_TAG, png_info, xmp_packet
 from .profile import srgb
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def _encoded(pixels: NDArray[Any], how: Encoding, texts: Mapping[str, str]) -> b
     if how.format == "png":
         options["pnginfo"] = png_info(texts)
     elif packet and how.format == "tiff":
-        options["tiffinfo"] = {700: packet}
+        options["tiffinfo"] = {XMP_TAG: packet}
     elif packet:
         options["xmp"] = packet
     Image.fromarray(pixels).save(data, how.format.upper(), **options)
