@@ -408,7 +408,7 @@ def test_an_infinite_loss_at_the_start(engine: Engine, cat: Picture, cup: Pictur
         ({"deadline": "x"}, "deadline='x': give"),
         ({"memory": "much"}, "memory='much': give"),
         ({"max_pixels": 0}, "max_pixels=0: give"),
-        ({"sise": 5}, r"sise=5: start\(\) has no such keyword; did you mean size\?"),
+        ({"sise": 5}, r"sise=5: \w+\(\) has no such keyword; did you mean size\?"),
     ],
 )
 def test_settings_out_of_range(
@@ -483,6 +483,7 @@ def test_the_public_names() -> None:
         "Machine",
         "Manifest",
         "OutOfMemoryError",
+        "Painted",
         "Plan",
         "Result",
         "Run",
@@ -491,10 +492,13 @@ def test_the_public_names() -> None:
         "Settings",
         "Sizes",
         "Step",
+        "check_all",
         "check_output",
         "describe",
         "examine_installation",
+        "painting_texts",
         "read_checkpoint",
+        "read_painted",
         "show_bytes",
     ]
     for name in impasto.runtime.__all__:

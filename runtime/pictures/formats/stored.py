@@ -14,6 +14,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from impasto.runtime.pictures.writing.profile import srgb
+
 from .tiff import BITS, ORIENTATION, ORIENTED, PLANAR, ROWS, TILE_WIDTH
 
 if TYPE_CHECKING:
@@ -53,8 +55,9 @@ class Stored:
 
     @property
     def profile(self) -> bytes | None:
-        """The colour profile in the file."""
-        return self.image.info.get("icc_profile") or None
+        """The colour profile in the file, unless it is the one that pictures are in already."""
+        profile = self.image.info.get("icc_profile") or None
+        return None if profile == srgb() else profile
 
     @property
     def decoding(self) -> int:
