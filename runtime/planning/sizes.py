@@ -90,7 +90,8 @@ def _too_thin(settings: Settings, shape: Size, least: Size) -> SettingError:
         axis = 0 if (settings.height or 0) < least[0] else 1
         name = ("height", "width")[axis]
         return SettingError(name, getattr(settings, name), f"give {least[axis]} or more")
-    side = max(result_size(settings, shape)) + 1
+    short = [(n - 1) * max(shape) // own for n, own in zip(least, shape, strict=True)]
+    side = max(*result_size(settings, shape), *short) + 1
     while _is_thin(scaled(shape, side), least):
         side += 1
     height, width = scaled(shape, side)

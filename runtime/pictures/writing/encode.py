@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from PIL import Image, features
 
-from impasto.runtime.errors import Field, ImageError, SettingError
+from impasto.runtime.errors import Field, ImageError, OutOfMemoryError, SettingError
 from impasto.runtime.machine.atomic import find_target, probe_folder, refusal, write_atomically
 from impasto.runtime.settings import Files, describe
 from impasto.runtime.settings.files import Format
@@ -193,9 +193,17 @@ def as_png(picture: NDArray[np.float32]) -> bytes:
 
 
 def to_pil(picture: NDArray[np.float32]) -> Image.Image:
-    """RGB with 8 bits a channel. ImageError: it is no (height, width, 3) picture."""
+    """RGB with 8 bits a channel.
+
+    Raises:
+        ImageError: it is no (height, width, 3) picture.
+        OutOfMemoryError: it does not fit into memory.
+    """
     _check_shape(picture, "the picture")
-    return Image.fromarray(samples(picture, 8, "the picture"))
+    try:
+        return Image.fromarray(samples(picture, 8, "the picture"))
+    except MemoryError as error:
+        raise OutOfMemoryError("the picture does not fit into memory with 8 bits, too") from error
 
 
 def _encoded(pixels: NDArray[Any], how: Encoding, texts: Mapping[str, str]) -> bytes:

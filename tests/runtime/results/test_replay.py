@@ -105,7 +105,7 @@ def test_in_tiles_and_whatever_memory_is_free(
     """The plan is in the file, so nothing is planned anew."""
     known = read_painted(saved_to(tmp_path, result))
     (scale,) = known.plan.scales
-    scale = dataclasses.replace(scale, size=(64, 80), tile_pixels=40 * 48)
+    scale = dataclasses.replace(scale, size=(60, 80), tile_pixels=40 * 48)
     settings = dataclasses.replace(known.plan.settings, size=80)
     tiled = dataclasses.replace(known.plan, scales=(scale,), settings=settings)
     found = [
@@ -286,6 +286,25 @@ def test_files_that_cannot_be_replayed(
     ):
         with pytest.raises(ImageError, match=reason):
             engine.replay(changed(result, tmp_path, **texts), cat, cup)
+    plan = json.loads(result.texts["run"])["plan"]
+    settings, (scale,), sizes = plan["settings"], plan["scales"], plan["sizes"]
+    for change in (
+        {"settings": settings | {"objective": "dali"}},
+        {"settings": settings | {"init": "image"}},
+        {"settings": settings | {"width": 5000}},
+        {"settings": settings | {"blend": [1.0, 2.0]}},
+        {"sizes": sizes | {"content": [0, 64]}},
+        {"sizes": sizes | {"content": None, "styles": []}},
+        {"sizes": sizes | {"styles": [[10**9, 1]]}},
+        {"scales": [scale | {"size": [36000, 48000]}]},
+        {"scales": [scale | {"iterations": 10**9}]},
+        {"scales": []},
+        {"weights": []},
+        {"shares": [0.5]},
+    ):
+        path = changed(result, tmp_path, run=record(result, plan=plan | change))
+        with pytest.raises(ImageError, match="what it says of its making is altered"):
+            engine.replay(path, cat, cup)
     path = changed(result, tmp_path, run=record(result, bundle="0" * 64))
     with pytest.raises(BundleError, match=r"with the bundle 000000000000, .*as model="):
         engine.replay(path, cat, cup)
