@@ -60,9 +60,11 @@ def _merged(config: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     merged = config | options
     if "weights" in config and "weights" in options and isinstance(config["weights"], dict):
         merged["weights"] = config["weights"] | options["weights"]
-    for one, other in (("iterations", "quality"), ("quality", "iterations")):
-        if one in options and other not in options:
-            merged.pop(other, None)
+    fields = describe(Settings)
+    for name in options:
+        for other in fields[name].about.excludes:
+            if other not in options:
+                merged.pop(other, None)
     return merged
 
 

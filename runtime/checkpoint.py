@@ -29,7 +29,7 @@ from .settings import Machine
 from .state import State
 
 MAGIC = b"impasto checkpoint\n"
-FORMAT = 1
+FORMAT = 2
 DIGEST = hashlib.sha256().digest_size
 MAX_HEADER = 1 << 24
 Arrays = dict[str, NDArray[np.float32]]

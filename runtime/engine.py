@@ -166,8 +166,8 @@ class Engine:
 
         ``painted`` is the picture, as it was written, or what ``read_painted`` gave of it; the rest
         is what it was painted from, as in ``start``. On the same machine, with the threads and
-        convolutions that ``read_painted`` tells, it ends in the same bytes, also where it was
-        stopped before its end. ``any_input`` takes pictures of other pixels, too.
+        convolutions that it tells, it ends in the same bytes, also where it was stopped before its
+        end. ``any_input`` takes pictures of other pixels, too.
 
         Raises:
             BundleError: it was painted with another bundle.
@@ -176,7 +176,7 @@ class Engine:
         """
         check_keywords(Engine.replay, OwnKeywords, own)
         known = painted if isinstance(painted, Painted) else read_painted(painted)
-        known.check_bundle(self._bundle.digest)
+        known.check(self._bundle.digest, self.manifest)
         inputs, plan = Inputs.of(content, style, init_image), known.plan
         inputs.check_like(plan.sizes)
         machine = replace(self._machine, **check_all(Machine, own))

@@ -25,12 +25,13 @@ from .pictures.image import (
     Source,
     check_values,
     held,
+    middle,
     picture_size,
     read_picture,
     resample,
 )
 from .planning.plan import Plan
-from .planning.sizes import Size, Sizes, style_sizes
+from .planning.sizes import Size, Sizes, cover_size, is_cropped, style_sizes
 from .settings import Settings
 
 BLANK = ("noise", "gray")
@@ -97,7 +98,8 @@ class Pictures:
             return self.resized(image, fine)
         own, detail = self._first(fine), np.float32(self.settings.detail)
         if detail < 1:
-            rough = resample(own, *(max(1, side // REDUCED) for side in fine))
+            height, width = (max(1, side // REDUCED) for side in fine)
+            rough = resample(own, height, width)
             own = detail * own + (1 - detail) * resample(rough, *fine)
         return self._clipped(own + resample(image - self._first(coarse), *fine))
 
@@ -277,14 +279,22 @@ class Inputs:
                 source, name=name, max_pixels=max_pixels, within=most, memory=memory, least=least
             )
 
+        def fitted(source: Source | None, name: str, shape: Size | None) -> Picture | None:
+            if source is None or shape is None:
+                return None
+            if not is_cropped(plan.settings):
+                return read(source, name, plan.size)
+            picture = middle(read(source, name, cover_size(shape, plan.size)), *plan.size)
+            return picture.clip(manifest.canvas.low, manifest.canvas.high, out=picture)
+
         sizes = style_sizes(plan.settings, plan.sizes, plan.size, least)
         named = zip(self.styles, _names(self.styles), sizes, strict=True)
         return of_plan(
             manifest,
             plan,
-            content=None if self.content is None else read(self.content, CONTENT, plan.size),
+            content=fitted(self.content, CONTENT, plan.sizes.content),
             styles=tuple(read(style, name, most) for style, name, most in named),
-            image=None if self.image is None else read(self.image, IMAGE, plan.size),
+            image=fitted(self.image, IMAGE, plan.sizes.image),
         )
 
 

@@ -86,9 +86,7 @@ class Run:
     def __next__(self) -> Step:
         if self._started is None:
             self._started = time.perf_counter()
-        if self._until and self._until[0] == (self._state.iterations if self._state else 0):
-            self._stopped = self._stopped or self._until[1]
-        if self._stopped or (self._state is not None and self._loop.is_done(self._state)):
+        if self._is_over():
             self._reservation.release()
             raise StopIteration
         try:
@@ -103,6 +101,13 @@ class Run:
             self._stopped = "failed"
             raise
         return self._step(self._state, time.perf_counter() - before)
+
+    def _is_over(self) -> bool:
+        """Whether there are no more steps; what is replayed stops where it was stopped."""
+        state = self._state
+        if self._until and self._until[0] == (state.iterations if state else 0):
+            self._stopped = self._stopped or self._until[1]
+        return self._stopped is not None or (state is not None and self._loop.is_done(state))
 
     def cancel(self) -> None:
         """End the run soon, even within an iteration; any thread may say so."""

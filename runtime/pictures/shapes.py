@@ -34,11 +34,28 @@ def resize(picture: NDArray[np.float32], height: int, width: int) -> NDArray[np.
     return np.clip(resized, 0, 1, out=resized)
 
 
+def middle(picture: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """The largest part around the middle that has the proportions of (height, width), in that size.
+
+    It is cut out, and resampled, as ``resample`` does, only where it has another size.
+    """
+    rows, columns = picture.shape[:2]
+    factor = min(rows / height, columns / width)
+    if factor == 1:
+        top, left = (rows - height) // 2, (columns - width) // 2
+        return picture[top : top + height, left : left + width].copy()
+    top, left = (rows - factor * height) / 2, (columns - factor * width) / 2
+    box = (left, top, columns - left, rows - top)
+    return resample(picture, height, width, box)
+
+
 def resample(
-    values: NDArray[np.float32], height: int, width: int, across: float | None = None
+    values: NDArray[np.float32],
+    height: int,
+    width: int,
+    box: tuple[float, float, float, float] | None = None,
 ) -> NDArray[np.float32]:
-    """As ``resize``, of values that have no range; the picture fills ``across`` columns, or all."""
-    box = (0, 0, across or values.shape[1], values.shape[0])
+    """As ``resize``, of values that have no range; of a (left, top, right, bottom) part of them."""
     with _fitting(height, width):
         result = np.empty((height, width, values.shape[2]), np.float32)
         for channel in range(values.shape[2]):
@@ -80,7 +97,8 @@ def assemble(
         weights[first:last, 0] += kernel.sum(axis=1, keepdims=True)
         across = band
         if width != target[1]:
-            across = resample(band, bottom - top, target[1], extent[1])
+            box = (0, 0, extent[1], bottom - top)
+            across = resample(band, bottom - top, target[1], box)
         result[first:last] += np.tensordot(kernel, across, axes=1)
     if target != (height, width):
         result /= weights

@@ -19,7 +19,7 @@ from impasto.runtime.pictures.image import padded_size
 from impasto.runtime.settings import Settings, shares, term_weights
 from impasto.runtime.settings.settings import Optimizer, Quality
 
-from .sizes import Size, Sizes, kept_sizes, scale_sizes
+from .sizes import Size, Sizes, kept_sizes, scale_sizes, sized_by
 
 QUALITIES: dict[Quality, tuple[float, float]] = {
     "draft": (0.25, 0.06),
@@ -110,7 +110,7 @@ class Plan:
 
 
 def make_plan(manifest: Manifest, settings: Settings, sizes: Sizes, memory: int) -> Plan:
-    """The scales up to ``settings.size`` on the long side, each to fit into ``memory`` bytes.
+    """The scales up to the size that the settings say, each to fit into ``memory`` bytes.
 
     Raises:
         SettingError: a scale needs more memory, however it is done, or would be too thin.
@@ -160,8 +160,7 @@ def _fit(
         least = scale if least is None or scale.memory < least.memory else least
     assert least is not None  # a whole image is always a way
     raise SettingError(
-        "size",
-        settings.size,
+        *sized_by(settings),
         f"{size[1]} x {size[0]} pixels need {show_bytes(least.memory)} more memory than the program"
         f" has, and {show_bytes(memory)} are free for it: choose a smaller one, or allow ",
         Field("memory", allowance(least.memory)),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from impasto.runtime.errors import SettingError
 from impasto.runtime.settings import Settings
+from impasto.runtime.settings.settings import MAX_SIDE
 
 Size = tuple[int, int]
 """(height, width)."""
@@ -30,27 +31,84 @@ class Sizes:
         return self.styles[0] if self.content is None else self.content
 
 
+def result_size(settings: Settings, shape: Size) -> Size:
+    """Of the result: of the proportions of ``shape``, unless both sides are given."""
+    height, width = settings.height, settings.width
+    if height and width:
+        return height, width
+    if width:
+        return max(1, round(shape[0] * width / shape[1])), width
+    if height:
+        return height, max(1, round(shape[1] * height / shape[0]))
+    if settings.megapixels:
+        factor = math.sqrt(settings.megapixels * 1e6 / math.prod(shape))
+        return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
+    if isinstance(settings.size, int):
+        return scaled(shape, settings.size)
+    return shape
+
+
+def is_cropped(settings: Settings) -> bool:
+    """Whether the content is: both sides are given, and it is not stretched."""
+    return settings.width is not None and settings.height is not None
+
+
+def sized_by(settings: Settings) -> tuple[str, int | float | str]:
+    """The field that says how large the result is, and its value."""
+    for name in ("width", "height", "megapixels"):
+        value = getattr(settings, name)
+        if value is not None:
+            return name, value
+    return "size", settings.size or "original"
+
+
 def scale_sizes(settings: Settings, shape: Size, least: Size) -> list[Size]:
     """Of the scales, the coarsest first, none with a side below ``least``.
 
     Raises:
-        SettingError: the finest would be too thin.
+        SettingError: the finest would be too thin, or too large.
     """
-    sides = [settings.size]
-    while sides[-1] // 2 >= settings.min_size:
-        sides.append(sides[-1] // 2)
-    found = [scaled(shape, side) for side in sides]
-    if _is_thin(found[0], least):
-        needed = settings.size + 1
-        while _is_thin(scaled(shape, needed), least):
-            needed += 1
-        raise SettingError(
-            "size",
-            settings.size,
-            f"a picture of {shape[1]} x {shape[0]} would be too thin: give {needed} or more, or "
-            "crop it",
-        )
+    finest = result_size(settings, shape)
+    if _is_thin(finest, least):
+        raise _too_thin(settings, shape, least)
+    if max(finest) > MAX_SIDE:
+        name, value = sized_by(settings)
+        height, width = finest
+        mend = f"{width} x {height} pixels are more than {MAX_SIDE} a side: choose less"
+        raise SettingError(name, value, mend)
+    proportions, side, found = finest if is_cropped(settings) else shape, max(finest), [finest]
+    while side // 2 >= settings.min_size:
+        side //= 2
+        found.append(scaled(proportions, side))
     return [size for size in reversed(found) if not _is_thin(size, least)]
+
+
+def _too_thin(settings: Settings, shape: Size, least: Size) -> SettingError:
+    """With what would do."""
+    name, value = sized_by(settings)
+    if is_cropped(settings):
+        axis = 0 if (settings.height or 0) < least[0] else 1
+        name = ("height", "width")[axis]
+        return SettingError(name, getattr(settings, name), f"give {least[axis]} or more")
+    short = [(n - 1) * max(shape) // own for n, own in zip(least, shape, strict=True)]
+    side = max(*result_size(settings, shape), *short) + 1
+    while _is_thin(scaled(shape, side), least):
+        side += 1
+    height, width = scaled(shape, side)
+    millions = math.ceil(height * width / 1e3) / 1e3
+    needed = {"size": side, "width": width, "height": height, "megapixels": millions}[name]
+    return SettingError(
+        name,
+        value,
+        f"a picture of {shape[1]} x {shape[0]} would be too thin: give {needed} or more, or "
+        "crop it",
+    )
+
+
+def cover_size(shape: Size, size: Size) -> Size:
+    """The least one of the proportions of ``shape`` from which ``size`` can be cut."""
+    factor = max(size[0] / shape[0], size[1] / shape[1])
+    return max(size[0], round(shape[0] * factor)), max(size[1], round(shape[1] * factor))
 
 
 def scaled(shape: Size, side: int) -> Size:
@@ -84,14 +142,13 @@ def style_sizes(settings: Settings, sizes: Sizes, size: Size, least: Size) -> li
 
 
 def kept_sizes(settings: Settings, sizes: Sizes, finest: Size, least: Size) -> list[Size]:
-    """Of content, styles and first image, as a run keeps them: no larger than the finest needs."""
+    """Of content, first image and styles, as a run keeps them: no larger than the finest needs."""
     styles = style_sizes(settings, sizes, finest, least)
-    wanted = [
-        *([(sizes.content, finest)] if sizes.content else []),
-        *zip(sizes.styles, styles, strict=True),
-        *([(sizes.image, finest)] if sizes.image else []),
+    own = [size for size in (sizes.content, sizes.image) if size]
+    kept = [finest if is_cropped(settings) else min(size, finest, key=math.prod) for size in own]
+    return kept + [
+        min(size, most, key=math.prod) for size, most in zip(sizes.styles, styles, strict=True)
     ]
-    return [min(size, most, key=math.prod) for size, most in wanted]
 
 
 def _is_thin(size: Size, least: Size) -> bool:

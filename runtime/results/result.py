@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+
+from PIL import Image
 
 from impasto.runtime.pictures.image import Picture
 from impasto.runtime.pictures.writing.encode import (
@@ -17,9 +18,6 @@ from impasto.runtime.pictures.writing.encode import (
 from impasto.runtime.planning.plan import Plan
 
 from .texts import Stopped
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 
 @dataclass(frozen=True)

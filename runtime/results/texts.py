@@ -12,17 +12,18 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
-from typing import Literal
+from typing import Any, Literal
 
 from impasto.runtime import records
-from impasto.runtime.errors import BundleError, Field, ImageError
+from impasto.runtime.bundle.manifest import Manifest
+from impasto.runtime.errors import BundleError, Field, ImageError, SettingError
 from impasto.runtime.graphs.device import installed_builds
 from impasto.runtime.pictures.image import Source, read_texts
-from impasto.runtime.planning.plan import Plan, Scale
+from impasto.runtime.planning.plan import Plan, Scale, make_plan
 from impasto.runtime.planning.sizes import Size, Sizes
-from impasto.runtime.settings import Machine
+from impasto.runtime.settings import Machine, resolve
 
 Stopped = Literal[
     "finished", "converged", "cancelled", "deadline", "failed", "unfinished", "not started"
@@ -31,6 +32,9 @@ Stopped = Literal[
 ``deadline`` said so; an error; the caller left; or nobody asked for a step."""
 
 SOFTWARE, RECORD = "Software", "run"
+ALTERED = "what it says of its making is altered: take another copy"
+ENDLESS = 10**18
+"""Bytes: whatever the plan is, it fits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +69,12 @@ class Painted:
             if ours.get(name) != theirs
         }
 
-    def check_bundle(self, digest: str) -> None:
-        """See whether it was painted with the bundle of a digest.
+    def check(self, digest: str, manifest: Manifest) -> None:
+        """See whether it was painted with the bundle of a digest, by a plan of this program.
 
         Raises:
-            BundleError: it was not.
+            BundleError: it is of another bundle.
+            ImageError: the plan is altered.
         """
         if self.bundle != digest:
             raise BundleError(
@@ -77,6 +82,16 @@ class Painted:
                 "give that one as ",
                 Field("model"),
             )
+        plan, sizes = self.plan, self.plan.sizes
+        given: Any = {name: v for name, v in vars(plan.settings).items() if v is not None}
+        there = {"content": sizes.content is not None, "image": sizes.image is not None}
+        try:
+            settings = resolve(manifest, given, styles=len(sizes.styles), **there)
+            made = make_plan(manifest, settings, sizes, ENDLESS)
+        except (SettingError, ArithmeticError, ValueError):
+            made = None
+        if made is None or _told(made) != _told(plan):
+            raise ImageError(ALTERED)
 
     def check_inputs(self, hashes: Mapping[str, str]) -> None:
         """See whether it was painted from pictures of these hashes.
@@ -156,7 +171,7 @@ def read_painted(source: Source) -> Painted:
     except records.RecordError:
         painted = None
     if painted is None and theirs == ours:
-        raise ImageError(f"{name}: what it says of its making is altered: take another copy")
+        raise ImageError(f"{name}: {ALTERED}")
     if painted is None or _numbers(theirs) > _numbers(ours):
         raise ImageError(
             f"{name}: impasto {theirs} painted it, and this is {ours}: replay it with that version"
@@ -177,6 +192,13 @@ def painting_texts(source: Source) -> dict[str, str]:
             "was written"
         )
     return found
+
+
+def _told(plan: Plan) -> Plan:
+    """The plan without what depends on the memory that there was."""
+    free: dict[str, Any] = {"optimizer": "adam", "history": 0, "tile_pixels": None}
+    free |= {"memory": 0, "files": 0, "work": 0.0}
+    return replace(plan, scales=tuple(replace(scale, **free) for scale in plan.scales))
 
 
 def _named(sizes: Sizes) -> dict[str, Size | None]:

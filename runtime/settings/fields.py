@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Literal
 
-from impasto.runtime.errors import SettingError
+from impasto.runtime.errors import Field, SettingError
 
 PAINTING = ("stylize", "texture", "reconstruct")
 """The commands that paint a picture."""
@@ -44,6 +44,8 @@ class About:
     """In words, where None stands for it."""
     parse: Callable[[Any], Any] | None
     """From what a user writes to the value."""
+    excludes: tuple[str, ...]
+    """Fields that say the same in another way: who gives one gives none of them."""
     group: Group | None
     """None: that of its class, ``GROUP``."""
 
@@ -61,10 +63,11 @@ def setting(
     none: str = "",
     factory: Callable[[], Any] | None = None,
     parse: Callable[[Any], Any] | None = None,
+    excludes: tuple[str, ...] = (),
     group: Group | None = None,
 ) -> Any:
     """A dataclass field; ``text`` is its help, ``none`` what None stands for."""
-    about = About(text, unit, least, most, commands, metavar, short, none, parse, group)
+    about = About(text, unit, least, most, commands, metavar, short, none, parse, excludes, group)
     if factory is not None:
         return dataclasses.field(default_factory=factory, metadata={"about": about})
     return dataclasses.field(default=default, metadata={"about": about})
@@ -88,13 +91,24 @@ class Described:
         return typing.get_args(self.hint) if typing.get_origin(self.hint) is Literal else ()
 
     @property
+    def blank(self) -> Any:
+        """The value that says nothing."""
+        return None if self.optional else self.default
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What may stand for a number."""
+        return _words(self.hint)
+
+    @property
     def range(self) -> str:
         """``16 to 16384 pixels``, ``avg, max``, or what kind of value it is."""
         about, unit = self.about, f" {self.about.unit}" if self.about.unit else ""
         if self.choices:
             return ", ".join(self.choices)
         if about.least is not None and about.most is not None:
-            return f"{_number(about.least)} to {_number(about.most)}{unit}"
+            words = "".join(f", or {word}" for word in self.words)
+            return f"{_number(about.least)} to {_number(about.most)}{unit}{words}"
         if about.least is not None:
             return f"{_number(about.least)} or more{unit}"
         return _KINDS.get(self.hint, "a value of its kind")
@@ -121,7 +135,7 @@ class Described:
         return typed
 
     def _wanted(self) -> str:
-        kind = _KINDS.get(self.hint)
+        kind = _KINDS.get(typing.get_args(self.hint)[0] if self.words else self.hint)
         if self.choices:
             return f"one of {self.range}"
         return self.range if kind in (None, self.range) else f"{kind}, {self.range}"
@@ -175,6 +189,21 @@ def check_all(kind: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
     return {n: fields[n].check(value) for n, value in given.items() if value is not None}
 
 
+def check_excluded(kind: type[Any], given: Mapping[str, Any]) -> None:
+    """See whether no two values say the same in other ways.
+
+    Raises:
+        SettingError: two do.
+    """
+    fields = describe(kind)
+    said = {name for name, value in given.items() if value != fields[name].blank}
+    for name in (name for name in given if name in said):
+        for other in fields[name].about.excludes:
+            if other in said:
+                value = given[name]
+                raise SettingError(name, value, "give it or a ", Field(other), ", not both")
+
+
 def check_keywords(
     function: Callable[..., object], kind: type[Any], given: Mapping[str, Any]
 ) -> None:
@@ -203,6 +232,8 @@ def _near(name: str, known: Mapping[str, object]) -> str:
 def _typed(hint: Any, value: Any) -> Any:
     """The value as a type; TypeError or ValueError where it is none."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if _is_union(hint):
+        return value if value in _words(hint) else _typed(arguments[0], value)
     if origin is Literal:
         if value not in arguments:
             raise ValueError
@@ -235,8 +266,18 @@ def _number(value: float) -> str:
 
 
 def _without_none(hint: Any) -> tuple[Any, bool]:
-    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+    if _is_union(hint):
         kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)]
         if len(kinds) < len(typing.get_args(hint)):
-            return kinds[0], True
+            return typing.Union[tuple(kinds)], True  # noqa: UP007
     return hint, False
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (types.UnionType, typing.Union)
+
+
+def _words(hint: Any) -> tuple[str, ...]:
+    """Of a union of a number and Literals."""
+    kinds = typing.get_args(hint)[1:] if _is_union(hint) else ()
+    return tuple(word for kind in kinds for word in typing.get_args(kind))

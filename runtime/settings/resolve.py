@@ -10,7 +10,7 @@ from typing import Any
 from impasto.runtime.bundle.manifest import Manifest, Term
 from impasto.runtime.errors import BundleError, Field, SettingError
 
-from .fields import check_all
+from .fields import check_all, check_excluded, describe
 from .settings import Settings
 
 MAX_SUM = 3.4e38
@@ -28,7 +28,7 @@ def of_preset(manifest: Manifest, name: str) -> Settings:
     if preset is None:
         raise SettingError("preset", name, f"there are {', '.join(manifest.presets)}")
     try:
-        return Settings(preset=name, **check_all(Settings, preset.settings))
+        return _over(Settings(), {"preset": name, **check_all(Settings, preset.settings)})
     except SettingError as error:
         raise BundleError(f"preset {name}: {error}") from None
 
@@ -43,15 +43,12 @@ def resolve(
     """
     values = check_all(Settings, given)
     name = values.pop("preset", None) or next(iter(manifest.presets))
-    settings = replace(of_preset(manifest, name), **values)
+    settings = _over(of_preset(manifest, name), values)
     objective = _named("objective", settings.objective, manifest.objectives)
     if "pooling" not in values and settings.pooling not in objective.poolings:
         settings = replace(settings, pooling=next(iter(objective.poolings)))
     _named("pooling", settings.pooling, objective.poolings)
     _check_pictures(settings, content=content, styles=styles)
-    if settings.iterations is not None and settings.quality != "normal":
-        mend = ("give a number or a ", Field("quality"), ", not both")
-        raise SettingError("iterations", settings.iterations, *mend)
     _check_preconditioner(manifest, settings)
     settings = replace(
         settings, init=_init(settings.init, "init" in values, content, styles, image)
@@ -59,6 +56,20 @@ def resolve(
     _check_color(manifest, settings, content=content, styles=styles)
     term_weights(objective.terms, settings, content=content, style=styles > 0)
     return settings
+
+
+def _over(settings: Settings, values: Mapping[str, Any]) -> Settings:
+    """Settings with other values; what those exclude says nothing.
+
+    Raises:
+        SettingError: two of the values exclude each other.
+    """
+    check_excluded(Settings, values)
+    fields = describe(Settings)
+    excluded: set[str] = {name for given in values for name in fields[given].about.excludes} - {
+        *values
+    }
+    return replace(settings, **{name: fields[name].blank for name in excluded}, **values)
 
 
 def shares(settings: Settings, styles: int) -> tuple[float, ...]:

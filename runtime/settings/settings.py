@@ -9,16 +9,18 @@ from typing import ClassVar, Literal, TypedDict
 from impasto.runtime import records
 from impasto.runtime.errors import SettingError
 
-from .fields import Group, describe, setting
+from .fields import Group, check_excluded, describe, setting
 
 Init = Literal["content", "noise", "gray", "style", "image"]
 Color = Literal["style", "content", "match"]
 Optimizer = Literal["lbfgs", "adam"]
 Quality = Literal["draft", "normal", "high"]
+Original = Literal["original"]
 
 MIN_SIDE, MAX_SIDE = 16, 16384
 """Pixels."""
 MAX_WEIGHT = 1e38  # float32 ends at 3e38
+SIZES = ("size", "width", "height", "megapixels")
 STYLIZE = ("stylize", "estimate", "settings")
 
 
@@ -31,8 +33,41 @@ class Settings:
     preset: str = setting("Settings under a name.", "", metavar="NAME")
     objective: str = setting("The set of loss terms.", "", metavar="NAME")
     pooling: str = setting("How the network pools: avg or max.", "", metavar="avg|max")
-    size: int = setting(
-        "Long side of the result.", 512, unit="pixels", least=MIN_SIDE, most=MAX_SIDE
+    size: int | Original | None = setting(
+        "Long side of the result; original: as large as the content.",
+        512,
+        unit="pixels",
+        least=MIN_SIDE,
+        most=MAX_SIDE,
+        metavar="N|original",
+        none="what width, height or megapixels say",
+        excludes=("width", "height", "megapixels"),
+    )
+    width: int | None = setting(
+        "Width of the result; with a height, too, the content is cropped around its middle.",
+        None,
+        unit="pixels",
+        least=MIN_SIDE,
+        most=MAX_SIDE,
+        none="in proportion",
+        excludes=("size", "megapixels"),
+    )
+    height: int | None = setting(
+        "Height of the result.",
+        None,
+        unit="pixels",
+        least=MIN_SIDE,
+        most=MAX_SIDE,
+        none="in proportion",
+        excludes=("size", "megapixels"),
+    )
+    megapixels: float | None = setting(
+        "Millions of pixels of the result, nearly.",
+        None,
+        least=0.001,
+        most=MAX_SIDE**2 / 1e6,
+        none="what size says",
+        excludes=("size", "width", "height"),
     )
     min_size: int = setting(
         "Scales are size, size / 2, ... down to the last one whose long side is at least this.",
@@ -114,10 +149,12 @@ class Settings:
         "How much time: draft takes about a fifth of normal's, high three times as much.",
         "normal",
         group="time",
+        excludes=("iterations",),
     )
     iterations: int | None = setting(
         "Iterations at the finest scale, and the most at a coarser one.",
         None,
+        excludes=("quality",),
         least=1,
         most=1_000_000,
         none="the schedule's",
@@ -183,6 +220,7 @@ class Settings:
             raise SettingError("settings", str(text)[:60], str(error)) from None
         for name, field in describe(cls).items():
             field.check(getattr(found, name))
+        check_excluded(cls, {name: value for name, value in vars(found).items() if name in SIZES})
         return found
 
 
@@ -192,7 +230,10 @@ class SettingsKeywords(TypedDict, total=False):
     preset: str | None
     objective: str | None
     pooling: str | None
-    size: int | None
+    size: int | Original | None
+    width: int | None
+    height: int | None
+    megapixels: float | None
     min_size: int | None
     init: Init | None
     init_noise: float | None

@@ -50,7 +50,7 @@ def test_content(impasto: Program, folder: Path, name: str) -> None:
         (("--init-image", "text.png"), 1, ["text.png is not a picture"]),
         (("--max-pixels", 1000), 1, ["photo.jpg has", "over the limit of 1,000", "--max-pixels"]),
         (("--size", -5), 2, ["--size -5: give a whole number, 16 to 16384 pixels"]),
-        (("--size", "big"), 2, ["--size", "'big' is not a whole number"]),
+        (("--size", "big"), 2, ["--size", "give a whole number, 16 to 16384 pixels, or original"]),
         (("--size", 99999), 2, ["--size 99999: give"]),
         (("--iterations", 0), 2, ["--iterations 0: give a whole number, 1 to"]),
         (("--seed", -1), 2, ["--seed -1: give a whole number, 0 to"]),

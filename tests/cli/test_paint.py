@@ -45,7 +45,8 @@ def test_a_png_says_how_it_was_painted(
         text = image.text  # type: ignore[attr-defined]
     settings = Settings.from_json(text.pop("settings"))
     assert (settings.size, settings.iterations, settings.weights) == (48, 2, {"style": 2000})
-    assert {*text} - {"Software", "model", "scales", "done"} == {*vars(settings)}
+    made = {"Software", "versions", "model", "bundle", "inputs", "scales", "done", "loss", "terms"}
+    assert {*text} - made - {"run"} == {*vars(settings)}
     assert text["Software"] == f"impasto {metadata.version('impasto')}"
     assert text["scales"] == "48 x 32: 2 lbfgs 10"
     assert text["done"] == "2 iterations, finished"

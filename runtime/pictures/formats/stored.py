@@ -12,6 +12,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from impasto.runtime.pictures.quiet import quiet_libtiff
+from impasto.runtime.pictures.writing.profile import srgb
 
 from .jpeg import BUFFERED
 from .profiles import for_gray, of_chunks, of_code_points
@@ -220,8 +221,13 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _profile(image: Image.Image) -> bytes | None:
-    """The colour profile in the file, or that of what a PNG says instead (PNG, 4.3)."""
+    """The colour profile in the file, or that of what a PNG says instead (PNG, 4.3).
+
+    None: the samples are sRGB's.
+    """
     profile: bytes | None = image.info.get("icc_profile") or None
+    if profile == srgb():  # ours: pictures are in it already
+        return None
     if not isinstance(image, PngImageFile):
         return profile
     code = unless_broken(lambda: _chunk(image, b"cICP"), b"") if image.tile else b""

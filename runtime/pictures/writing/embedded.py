@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SPACE = "urn:impasto:1"
 """The namespace of the property, which holds the texts as one JSON object."""
+XMP_TAG = 700
 LONGEST = 1 << 20
 """Characters of a packet that is looked into."""
 
@@ -48,7 +49,8 @@ def texts_of(image: Image.Image) -> dict[str, str]:
     """The texts in a file that Pillow has opened, those of other programs too; {}: none."""
     if image.format == "PNG":
         return {str(key): str(v) for key, v in image.info.items() if isinstance(v, str)}
-    packet = image.info.get("xmp") or b""
+    tags = getattr(image, "tag_v2", {})  # of a TIFF
+    packet = image.info.get("xmp") or tags.get(XMP_TAG) or b""
     if isinstance(packet, str):
         packet = packet.encode()
     if len(packet) > LONGEST or b"<!" in packet or SPACE.encode() not in packet:

@@ -11,13 +11,13 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from PIL import Image, features
 
-from impasto.runtime.errors import Field, ImageError, SettingError
+from impasto.runtime.errors import Field, ImageError, OutOfMemoryError, SettingError
 from impasto.runtime.machine.outputs import check_file, telling, write_file
 from impasto.runtime.settings import Files, describe
 from impasto.runtime.settings.files import Format
 
 from . import deep
-from .embedded import png_info, xmp_packet
+from .embedded import XMP_TAG, png_info, xmp_packet
 from .profile import srgb
 
 if TYPE_CHECKING:
@@ -179,9 +179,17 @@ def as_png(picture: NDArray[np.float32]) -> bytes:
 
 
 def to_pil(picture: NDArray[np.float32]) -> Image.Image:
-    """RGB with 8 bits a channel. ImageError: it is no (height, width, 3) picture."""
+    """RGB with 8 bits a channel.
+
+    Raises:
+        ImageError: it is no (height, width, 3) picture.
+        OutOfMemoryError: it does not fit into memory.
+    """
     _check_shape(picture, "the picture")
-    return Image.fromarray(samples(picture, 8, "the picture"))
+    try:
+        return Image.fromarray(samples(picture, 8, "the picture"))
+    except MemoryError as error:
+        raise OutOfMemoryError("the picture does not fit into memory with 8 bits, too") from error
 
 
 def _encoded(pixels: NDArray[Any], how: Encoding, texts: Mapping[str, str]) -> bytes:
@@ -196,7 +204,7 @@ def _encoded(pixels: NDArray[Any], how: Encoding, texts: Mapping[str, str]) -> b
     if how.format == "png":
         options["pnginfo"] = png_info(texts)
     elif packet and how.format == "tiff":
-        options["tiffinfo"] = {700: packet}
+        options["tiffinfo"] = {XMP_TAG: packet}
     elif packet:
         options["xmp"] = packet
     Image.fromarray(pixels).save(data, how.format.upper(), **options)

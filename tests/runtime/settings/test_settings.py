@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from impasto.runtime import Engine, Field, Files, Machine, SettingError, Settings, describe
-from impasto.runtime.settings import MachineKeywords, RunKeywords, SettingsKeywords, shares
+from impasto.runtime.settings import MachineKeywords, RunKeywords, SettingsKeywords, resolve, shares
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,8 @@ def test_settings_go_to_json_and_back_without_loss(engine: Engine) -> None:
     [
         ({"size": 5}, "give a whole number, 16 to 16384 pixels"),
         ({"size": "512"}, "not what belongs there"),
+        ({"width": 512}, "size=512: give it or a width=, not both"),
+        ({"size": None, "width": 80, "megapixels": 0.5}, "width=80: give it or a megapixels="),
         ({"colour": 1}, "missing or unknown entries: colour"),
         ({"style_weight": 1e39}, "not what belongs there"),
         ({"optimizer": "sgd"}, "not what belongs there"),
@@ -78,7 +80,8 @@ def test_keywords_are_the_fields() -> None:
     hints = typing.get_type_hints(RunKeywords)
     for name, field in (describe(Settings) | describe(Machine)).items():
         if name in hints and typing.get_origin(field.hint) not in (tuple, dict):
-            assert field.hint in typing.get_args(hints[name]), name
+            kinds = (field.hint, *(typing.get_args(field.hint) if field.words else ()))
+            assert {*typing.get_args(hints[name])} & {*kinds}, name
 
 
 def test_a_preset_then_the_users_values(engine: Engine) -> None:
@@ -90,6 +93,57 @@ def test_a_preset_then_the_users_values(engine: Engine) -> None:
     settings = engine.settings(preset="pastiche", style_weight=3, size=None)
     assert (settings.style_weight, settings.content_weight, settings.size) == (3.0, 0.01, 512)
     assert settings.preset == "pastiche"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"size": "original"},
+        {"width": 800},
+        {"height": 33},
+        {"width": 800, "height": 600},
+        {"megapixels": 1.5},
+        {"size": 77},
+    ],
+)
+def test_one_way_to_say_the_size_leaves_the_others_out(engine: Engine, given: Any) -> None:
+    """A preset's size goes, and what is kept as keywords, or as JSON, comes to the same."""
+    settings = engine.settings(**given)
+    sizes = ("size", "width", "height", "megapixels")
+    assert {n: v for n in sizes if (v := getattr(settings, n)) is not None} == given
+    assert Settings.from_json(settings.to_json()) == settings
+    assert engine.settings(**dataclasses.asdict(settings)) == settings
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"size": 80, "width": 80}, "size=80: give it or a width=, not both"),
+        ({"size": "original", "height": 80}, "size='original': give it or a height=, not both"),
+        ({"height": 80, "megapixels": 1}, "height=80: give it or a megapixels=, not both"),
+        ({"size": "whole"}, "size='whole': give a whole number, 16 to 16384 pixels, or original"),
+        ({"size": "80"}, "size='80': give a whole number, 16 to 16384 pixels, or original"),
+        ({"width": 16385}, "width=16385: give a whole number, 16 to 16384 pixels"),
+        ({"megapixels": 0}, "megapixels=0: give a number, 0.001 to 268"),
+    ],
+)
+def test_ways_to_say_the_size_that_quarrel(engine: Engine, given: Any, reason: str) -> None:
+    with pytest.raises(SettingError, match=reason):
+        engine.settings(**given)
+
+
+def test_a_preset_may_say_a_width(engine: Engine) -> None:
+    """And a size of the user's takes its place."""
+    presets = dict(engine.manifest.presets)
+    changed = {**presets["bold"].settings, "width": 90, "iterations": 3}
+    del changed["size"]
+    own = dataclasses.replace(presets["bold"], settings=changed)
+    manifest = dataclasses.replace(engine.manifest, presets={"own": own, **presets})
+    some: dict[str, Any] = {"content": True, "styles": 1, "image": False}
+    settings = resolve(manifest, {"preset": "own"}, **some)
+    assert (settings.size, settings.width, settings.iterations) == (None, 90, 3)
+    settings = resolve(manifest, {"preset": "own", "size": 80, "quality": "draft"}, **some)
+    assert (settings.size, settings.width, settings.iterations) == (80, None, None)
 
 
 def test_an_error_carries_field_value_and_mend_and_is_spelled_by_each_face(engine: Engine) -> None:
