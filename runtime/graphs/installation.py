@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from impasto.runtime.bundle.manifest import fix
 from impasto.runtime.errors import DeviceError, Field, ImpastoError, SettingError
 
 from .convolutions import choose_convolutions
-from .device import Device, installed_builds, onnxruntime
+from .device import INSTALL_GPU, Device, installed_builds, onnxruntime
 from .session import Graph
 
 
@@ -92,12 +93,16 @@ def cuda_problem(device: Device, bundle: Bundle) -> str | None:
     """Why CUDA does not work here, found by running a small graph on it; None if it does."""
     module = onnxruntime()
     if "CUDAExecutionProvider" not in module.get_available_providers():
+        if sys.platform == "darwin":
+            return "Macs have no CUDA"
         if "onnxruntime-gpu" in installed_builds():
             return (
                 "onnxruntime and onnxruntime-gpu are both installed, so the module is CPU-only: "
-                "pip uninstall onnxruntime onnxruntime-gpu, then pip install 'impasto[gpu]'"
+                f"pip uninstall onnxruntime onnxruntime-gpu, then {INSTALL_GPU}"
             )
-        return "this build of ONNX Runtime has no CUDA: pip install 'impasto[gpu]'"
+        return (
+            f"this build of ONNX Runtime has no CUDA: pip uninstall onnxruntime, then {INSTALL_GPU}"
+        )
     module.preload_dlls()
     name, size = bundle.manifest.optimizers.adam, bundle.manifest.encoder.alignment
     try:

@@ -15,7 +15,7 @@ from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import WEIGHTS, fix_side
 from impasto.runtime.errors import BundleError, DeviceError, Field, ImpastoError, OutOfMemoryError
 
-from .device import Device, OrtValue, onnxruntime
+from .device import INSTALL_GPU, Device, OrtValue, onnxruntime
 from .kernels import Prepared
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ class Graph:
         self._session = self._open()
         if device.kind == "cuda" and self._session.get_providers()[0] != "CUDAExecutionProvider":
             raise DeviceError(
-                "ONNX Runtime fell back to the CPU: is there an NVIDIA driver, and are the CUDA "
-                "libraries of impasto[gpu] installed?"
+                "ONNX Runtime fell back to the CPU: is there an NVIDIA driver for CUDA 13 (580 or "
+                f"newer), and are its libraries installed ({INSTALL_GPU})?"
             )
         _graphs.add(self)
 
