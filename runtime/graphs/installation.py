@@ -11,6 +11,7 @@ import numpy as np
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import fix
 from impasto.runtime.errors import DeviceError, Field, ImpastoError, SettingError
+from impasto.runtime.machine.memory import caveat, free, show_bytes, total
 
 from .convolutions import choose_convolutions
 from .device import INSTALL_GPU, Device, installed_builds, onnxruntime
@@ -31,6 +32,8 @@ class Installation:
     """What ``auto`` is here, and why."""
     cuda: str
     """``works``, or why not."""
+    memory: str
+    """How much there is and how much is free; what is less certain about it on this system."""
     problems: tuple[str, ...]
 
 
@@ -59,8 +62,13 @@ def examine_installation() -> Installation:
         bundle=str(bundle.path) if bundle else "",
         convolutions=str(choose_convolutions("auto", on_cpu=True)),
         cuda=cuda,
+        memory=", ".join(filter(None, (_memory(), caveat()))),
         problems=tuple(problems),
     )
+
+
+def _memory() -> str:
+    return f"{show_bytes(total())}, {show_bytes(free())} of it free"
 
 
 def choose_device(

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from impasto.runtime.bundle.bounds import check_bounds
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import WEIGHTS
+from impasto.runtime.machine.memory import trim
 from impasto.runtime.machine.processors import default_threads
 
 from .cache import Cache
 from .convolutions import USUAL, Convolutions, choose_convolutions
 from .device import Device, onnxruntime
 from .kernels import Prepared, Store, prepare
-from .session import Graph, Termination, opening, session_options, trim
+from .session import Graph, Termination, opening, session_options
 
 KEPT = 400_000_000
 """Bytes of kernels, idle graphs and targets that may be kept for the next run."""

@@ -6,7 +6,7 @@ import ctypes
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -14,6 +14,7 @@ from impasto.runtime.bundle.bounds import check_bounds
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import WEIGHTS, fix_side
 from impasto.runtime.errors import BundleError, DeviceError, Field, ImpastoError, OutOfMemoryError
+from impasto.runtime.machine.memory import trim
 
 from .device import INSTALL_GPU, Device, OrtValue, onnxruntime
 from .kernels import Prepared
@@ -241,12 +242,6 @@ def add_weights(options: Any, bundle: Bundle) -> None:
     """The weights, for a graph as it is in the bundle."""
     weights = bundle.files[WEIGHTS]
     options.add_external_initializers_from_files_in_memory([WEIGHTS], [weights], [len(weights)])
-
-
-def trim() -> None:
-    """Let glibc return what was freed, such as what it took to open a graph."""
-    with suppress(AttributeError, OSError, TypeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextmanager
