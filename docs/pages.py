@@ -6,6 +6,7 @@ Sections of the README, what can be set and its defaults, the public names, file
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ PAGES = {
 ELSEWHERE = ("CHANGELOG.md", "LICENSE", "NOTICE", "models/README.md")
 FOLDERS = ("models/example", "tests/benchmarks/judging")
 """Files outside docs that pages lead to; they keep their places."""
+BAR = "\\|"
 FIRST = ("Engine", "Run", "Step", "Result", "Settings", "Machine", "Files", "ImpastoError")
 
 
@@ -69,7 +71,7 @@ def sections() -> dict[str, str]:
 
 
 def from_readme(title: str, headings: tuple[str, ...]) -> str:
-    """Some of the README's sections as a page; a heading that says what the title does is left out."""
+    """Sections of the README as a page; one that is alone needs no heading beside the title."""
     found = sections()
     several = len(headings) > 1
     parts = (f"## {name}\n{found[name]}" if name and several else found[name] for name in headings)
@@ -81,7 +83,7 @@ def options() -> str:
     resolved = resolve(Bundle().manifest, {}, content=True, styles=1, image=False)
     text = (
         "# Options\n\nMade from the dataclasses that the command line, `--config`, the keywords of "
-        "the API and the texts in a PNG are made from. Defaults of settings are those of the preset "
+        "the API and the texts in a PNG are made from. Defaults of settings are those of preset "
         f"`{resolved.preset}`; the command line writes `--style-weight`, Python `style_weight=`, "
         "a file for `--config` `style_weight =`.\n"
     )
@@ -91,26 +93,31 @@ def options() -> str:
         (runtime.Files, runtime.Files(), "What goes into a command and comes out."),
     )
     for kind, values, about in kinds:
-        text += f"\n## {kind.__name__}\n\n{about}\n\n| option | default | values | | commands |\n"
-        text += "|---|---|---|---|---|\n"
-        for name, field in describe(kind).items():
-            text += _row(field, getattr(values, name))
+        fields = describe(kind)
+        usual = Counter(field.about.commands for field in fields.values()).most_common(1)[0][0]
+        text += (
+            f"\n## {kind.__name__}\n\n{about} Of {', '.join(usual)}, unless a row says "
+            "otherwise.\n\n| option | default | values | what it is | commands |\n"
+            "|---|---|---|---|---|\n"
+        )
+        text += "".join(_row(field, getattr(values, name), usual) for name, field in fields.items())
     return text
 
 
-def _row(field: Described, value: object) -> str:
+def _row(field: Described, value: object, usual: tuple[str, ...]) -> str:
     about = field.about
     values = "one or more, each a path" if field.hint == tuple[str, ...] else field.range
     if field.hint in (str, bool):
         values = about.metavar.replace("|", ", ") if "|" in about.metavar else ""
+    names = (flag(field.name), *filter(None, [about.short]))
     cells = (
-        f"`{flag(field.name)}`" + (f", `{about.short}`" if about.short else ""),
+        " ".join(f'<code style="white-space: nowrap">{name}</code>' for name in names),
         about.default if value is None else _shown(value),
         values,
         about.help,
-        ", ".join(about.commands),
+        "" if about.commands == usual else ", ".join(about.commands),
     )
-    return f"| {' | '.join(cell.replace('|', '\\|') for cell in cells)} |\n"
+    return f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |\n"
 
 
 def _shown(value: Any) -> str:
@@ -129,5 +136,3 @@ def api() -> str:
     homes = {name: getattr(runtime, name) for name in names}
     entries = (f"::: {thing.__module__}.{name}\n" for name, thing in homes.items())
     return "# The API\n\nAll of it is in `impasto.runtime`.\n\n" + "\n".join(entries)
-
-
