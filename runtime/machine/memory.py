@@ -173,7 +173,8 @@ class Ledger:
         """Forget all runs: in a process that was forked there are none, and no lock is held."""
         self._held: dict[int, int] = {}
         self._before = 0
-        self.lock = threading.RLock()  # a run may plan while the same thread has it
+        # a run may plan while the same thread has it
+        self.lock: AbstractContextManager[object] = threading.RLock()
 
     def hold(self, key: int, size: int) -> None:
         """Reserve."""
@@ -200,7 +201,7 @@ class Ledger:
             return max(0, self._before + reserved - now)
 
 
-ledger = Ledger()
+ledger: Ledger = Ledger()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=ledger.clear)
 

@@ -40,9 +40,14 @@ class Stored:
     """
 
     def __init__(self, image: Image.Image, name: str) -> None:
-        self.image, self.name = image, name
+        self.image: Image.Image = image
+        self.name: str = name
+        self.width: int
+        self.height: int
         self.width, self.height = image.size
-        self.orientation = _orientation(image)
+        self.orientation: int = _orientation(image)
+        self.raw_mode: str
+        self.raw_white: int | None
         self.raw_mode, self.raw_white = raw_mode(image)
 
     @property
