@@ -6,7 +6,7 @@ DIST := .venv/dist
 DOCS := .venv/docs
 GPU := .venv/gpu
 EXAMPLE := models/example
-TEST_EXTRAS := cpu,export,test
+TEST_EXTRAS := cpu,docs,export,test
 # Of a version: the interpreter, if it is here; pyenv's shims may be there without one.
 python = $(firstword $(shell for p in python$(1) $(HOME)/.pyenv/versions/$(1).*/bin/python$(1); \
 	do $$p -c '' 2>/dev/null && echo $$p; done))
