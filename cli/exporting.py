@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import shlex
 import sys
 import warnings
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -123,6 +125,12 @@ def _load(option: str, spec: str, base: type) -> Any:
     return kind
 
 
+def requirements(extra: str) -> list[str]:
+    """What an extra of this package brings: the package itself is on no index."""
+    lines = [line.partition(";") for line in metadata.requires("impasto") or []]
+    return [name.strip() for name, _, when in lines if f'extra == "{extra}"' in when]
+
+
 def _export(
     output: str,
     encoder: str | None,
@@ -133,9 +141,8 @@ def _export(
     try:
         import impasto.export as module
     except ImportError as error:
-        raise ImpastoError(
-            f"export needs PyTorch and what traces it ({error}): pip install 'impasto[export]'"
-        ) from error
+        mend = f"pip install {' '.join(map(shlex.quote, requirements('export')))}"
+        raise ImpastoError(f"export needs PyTorch and what traces it ({error}): {mend}") from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # PyTorch's, to itself
         kind = load_encoder(encoder) if encoder else None

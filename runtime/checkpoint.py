@@ -244,18 +244,23 @@ def _header(file: IO[bytes], size: int, name: str) -> CheckpointHeader:
         raise _damaged(name)
     try:
         raw = records.parse(file.read(length), name)
-        if isinstance(raw, dict) and raw.get("format") != FORMAT:
-            raise CheckpointError(f"{name}: a checkpoint of another format than {FORMAT}")
+        if isinstance(raw, dict):  # first: other versions have other headers
+            _check_version(raw, name)
         header: CheckpointHeader = records.read(CheckpointHeader, raw, name)
     except records.RecordError:
         raise _damaged(name) from None
-    version = metadata.version("impasto")
-    if header.version != version:
-        raise CheckpointError(
-            f"{name}: written by impasto {header.version}, and this is {version}: resume it with "
-            "the version that began it"
-        )
     return header
+
+
+def _check_version(header: dict[str, Any], name: str) -> None:
+    version, own = header.get("version"), metadata.version("impasto")
+    if isinstance(version, str) and version != own:
+        raise CheckpointError(
+            f"{name}: written by impasto {version[:40]}, and this is {own}: resume it with the "
+            "version that began it"
+        )
+    if header.get("format") != FORMAT:
+        raise CheckpointError(f"{name}: a checkpoint of another format than {FORMAT}")
 
 
 def _arrays(file: IO[bytes], header: CheckpointHeader, size: int, name: str) -> Arrays:

@@ -88,7 +88,9 @@ class SettingError(ImpastoError, ValueError):
 
     def __init__(self, field: str, value: object, *mend: str | Field) -> None:
         Exception.__init__(self, field, value, *mend)
-        self.field, self.value, self.mend = field, value, mend
+        self.field: str = field
+        self.value: object = value
+        self.mend: tuple[str | Field, ...] = mend
 
     def spell(self, spelling: Callable[[Field], str]) -> str:
         """``size=5: give 16 to 16384``, or as another face spells it."""

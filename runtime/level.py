@@ -15,7 +15,7 @@ from .graphs.pool import AnyGraphs
 from .inputs import Pictures
 from .objective import Objective, Point, Slot, make_objective
 from .objective.tiles import tile_shape
-from .optimizers import make_optimizer
+from .optimizers import Optimizer, make_optimizer
 from .pictures.image import Picture, from_tensor, padded_size, resample, to_tensor
 from .planning.plan import GOOD_TILE, Plan
 from .planning.sizes import style_sizes
@@ -70,10 +70,10 @@ class Level:
         self._terms = manifest.objectives[plan.settings.objective].terms
         padded = padded_size(*self._stage.size, manifest.encoder.alignment)
         self._padded = padded
-        self.objective = self._of_size(*padded)
+        self.objective: Objective = self._of_size(*padded)
         self._targets = self._described()
         self.set_maps(maps)
-        self.optimizer = make_optimizer(graphs, plan.settings, self._stage, padded)
+        self.optimizer: Optimizer = make_optimizer(graphs, plan.settings, self._stage, padded)
         self._slots = self.objective.slots(self.optimizer.points + 2)  # the best, and the next
 
     def set_maps(self, maps: Maps) -> None:

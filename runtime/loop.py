@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from .errors import DivergenceError
-from .graphs.pool import Graphs
+from .graphs.pool import Graphs, RunGraphs
 from .graphs.session import Termination
 from .inputs import Pictures
 from .level import Level, Maps, map_names
@@ -36,8 +36,10 @@ class Loop:
     """Everything of a run that does not change; ``start`` and ``advance`` make its states."""
 
     def __init__(self, graphs: Graphs, plan: Plan, pictures: Pictures) -> None:
-        self.plan, self.pictures, self.termination = plan, pictures, Termination()
-        self.graphs = graphs.of_run(round(plan.work), self.termination)
+        self.plan: Plan = plan
+        self.pictures: Pictures = pictures
+        self.termination: Termination = Termination()
+        self.graphs: RunGraphs = graphs.of_run(round(plan.work), self.termination)
         self._level: Level | None = None
 
     def start(self, maps: Maps | None = None) -> State:

@@ -17,6 +17,7 @@ from .loop import Loop
 from .machine.memory import Reservation
 from .pictures.image import Picture, resize
 from .planning.estimate import AROUND, expected_memory, expected_seconds
+from .planning.plan import Plan
 from .results.result import Result, Step
 from .results.texts import Painted, Stopped, texts, versions
 from .settings import Machine, describe
@@ -39,7 +40,7 @@ class Run:
         until: tuple[int, Stopped] | None = None,
     ) -> None:
         """``until``: after so many iterations it is stopped, and that is why."""
-        self.plan = loop.plan
+        self.plan: Plan = loop.plan
         self.expected: float | None = None
         """Seconds for the whole; known with the first step."""
         self._loop, self._machine, self._bundle = loop, machine, bundle

@@ -1,12 +1,30 @@
-"""What the docs print of the code is the code."""
+"""What the docs say: the code that they print is the code, their commands and snippets run."""
 
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+import sys
+import textwrap
+import tomllib
 from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import impasto.runtime
+from impasto.cli.app import run
+from impasto.cli.options import flag
+from impasto.models import __path__ as models
+from impasto.runtime import Files, Machine, Settings, describe
 
 ROOT = Path(__file__).parents[1]
 DESIGN = ROOT / "docs" / "design.md"
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+EXAMPLE = Path(models[0]) / "example"
+NAMES = ("photo.jpg", "painting.jpg", "a.jpg", "b.jpg")
+"""What the docs call pictures."""
 
 
 def test_the_loop_is_printed_as_it_is_and_fits_on_a_screen() -> None:
@@ -21,3 +39,127 @@ def test_the_loop_is_printed_as_it_is_and_fits_on_a_screen() -> None:
         for part in text.strip("\n").split("\n\n"):
             assert part in source, f"{path}: {part.splitlines()[0]}"
     assert sum(text.count("\n") for _, text in blocks) <= 120
+
+
+def commands(page: Path, program: str) -> list[list[str]]:
+    """The lines of code of a page that call a program, as its arguments."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = re.findall(rf"^    {program} (.*)$", text, re.MULTILINE)
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+ALL = [
+    pytest.param(page, arguments, id=f"{page.name}: {' '.join(arguments)}")
+    for page in PAGES
+    for arguments in commands(page, "impasto")
+]
+
+
+def test_commands_are_found() -> None:
+    assert len(ALL) >= 20
+    assert {param.values[1][0] for param in ALL} >= {"stylize", "texture", "resume", "export"}
+
+
+@pytest.mark.parametrize(("page", "arguments"), ALL)
+def test_every_command_is_one(
+    page: Path,
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Where there are no files it fails for want of them, not for how it is written."""
+    monkeypatch.chdir(tmp_path)
+    if arguments[0] == "export":
+        arguments = [*arguments, "--head", "no_such_module:Head"]
+    code = run(_without_output(arguments))
+    said = capsys.readouterr().err
+    if code == 2:  # a wrong setting, not a wrong option: the module is not there
+        assert re.search("(no_such|my)_module", said), said
+
+
+def _without_output(arguments: list[str]) -> list[str]:
+    """``settings > mine.toml`` is the shell's."""
+    return arguments[: arguments.index(">")] if ">" in arguments else arguments
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page, "impasto")])
+def test_the_commands_of_a_page_work_one_after_another(page: Path, tmp_path: Path) -> None:
+    """As they are, but for size and iterations, from the example's pictures."""
+    for name in NAMES:
+        source = EXAMPLE / ("photo.jpg" if name == "photo.jpg" else "painting.jpg")
+        Image.open(source).resize((96, 80)).save(tmp_path / name)
+    (tmp_path / "models").symlink_to(EXAMPLE.parent)
+    (tmp_path / "my_module.py").write_text(_own_module(), encoding="utf-8")
+    for arguments in commands(page, "impasto"):
+        words = _small(arguments)
+        output = words[words.index(">") + 1] if ">" in words else None
+        command = [sys.executable, "-m", "impasto.cli.app", *_without_output(words)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{words}: {done.stderr}"
+        if output:
+            (tmp_path / output).write_text(done.stdout)
+
+
+def _small(arguments: list[str]) -> list[str]:
+    """The same with fewer pixels and iterations, over what a command before it wrote."""
+    words = list(arguments)
+    for option, value in (("--size", "64"), ("--iterations", "2")):
+        if option in words:
+            words[words.index(option) + 1] = value
+    if "--weights" in words:  # a file of 548 MB
+        words[words.index("--weights") + 1] = "shipped"
+    if words[0] in ("stylize", "texture", "reconstruct"):
+        words += [] if "--size" in words else ["--size", "64"]
+        words += [] if "--iterations" in words or "--quality" in words else ["--iterations", "2"]
+    return [*words, "--overwrite"] if "-o" in words or words[0] == "resume" else words
+
+
+def _own_module() -> str:
+    """The head of the README, and the encoder of docs/encoders.md under both names."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    head = re.search(r"(?m)^    class ChannelMeans.*\n(?:(?:        .*)?\n)+", readme)
+    encoder = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "encoders.md").read_text(), re.S)
+    assert head
+    assert encoder
+    own = 'class MyEncoder(Small):\n    name, layers = "mine", ("first", "middle", "last")\n'
+    own += "    def forward(self, image):\n"
+    own += "        return dict(zip(self.layers, super().forward(image).values()))\n"
+    parts = ("import impasto.export", textwrap.dedent(head[0]), encoder[1], own)
+    return "\n\n".join(parts)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.name))
+def test_what_make_and_installers_are_told_is_there(page: Path) -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {arguments[0] for arguments in commands(page, "make")} <= {*targets}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for program in ("pip install", "uv tool install", "pipx install"):
+        for what, *_ in commands(page, program):
+            place, extras = re.fullmatch(r"(.+)\[([\w,]+)\]", what).groups()  # type: ignore[union-attr]
+            assert {*extras.split(",")} <= project["optional-dependencies"].keys()
+            wheel = f"dist/impasto-{project['version']}-py3-none-any.whl"
+            assert place in (".", wheel)
+
+
+def test_nothing_tells_to_install_the_package_from_an_index() -> None:
+    """It is on none."""
+    folders = ("cli", "docs", "export", "models", "runtime")
+    files = [path for name in folders for path in (ROOT / name).rglob("*.*") if path.is_file()]
+    for path in (ROOT / "README.md", *files):
+        if path.suffix in (".md", ".py"):
+            text = path.read_text(encoding="utf-8")
+            assert not re.search(r"(pip|pipx|tool) install\s+(-\S+\s+)*['\"]?impasto\b", text), path
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    """With every option in it; where what builds it is installed: `make docs` brings that."""
+    pytest.importorskip("mkdocstrings")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    options = (tmp_path / "options.html").read_text(encoding="utf-8")
+    for kind in (Settings, Machine, Files):
+        assert [name for name in describe(kind) if f">{flag(name)}<" not in options] == []
+    api = (tmp_path / "api.html").read_text(encoding="utf-8")
+    assert [name for name in impasto.runtime.__all__ if f'.{name}"' not in api] == []

@@ -68,11 +68,12 @@ def estimate_costs(given: Given) -> None:
     found = engine.estimate(**pictures, **given.settings, **own)
     scales = [{**dataclasses.asdict(s), "size": s.size[::-1]} for s in found.plan.scales]
     if files.get("json"):
-        costs = {"seconds": found.seconds, "memory": found.memory}
+        costs = {"seconds": found.seconds, "memory": found.memory, "caveat": found.caveat}
         print_json({**costs, "convolutions": engine.convolutions, "scales": scales})
         return
     height, width = found.plan.size
     cost = f"about {duration(found.seconds)} and {show_bytes(found.memory)} of memory"
+    cost += f" ({found.caveat})" if found.caveat else ""
     print(f"{width} x {height} pixels: {cost}; convolutions: {engine.convolutions}")
     for scale in found.plan.scales:
         height, width = scale.size

@@ -30,21 +30,21 @@ class Bundle:
         Raises:
             BundleError: something is missing, altered, or not what a bundle may hold.
         """
-        self.path = locate(location)
+        self.path: Path = locate(location)
         source = self.path / FILE_NAME
         text = _read(source, MAX_MANIFEST)
-        self.digest = hashlib.sha256(text).hexdigest()
+        self.digest: str = hashlib.sha256(text).hexdigest()
         """Of the manifest, which has those of the files."""
-        self.manifest = Manifest.from_json(text, str(source))
+        self.manifest: Manifest = Manifest.from_json(text, str(source))
         check_manifest(self.manifest, source)
-        self.files = {
+        self.files: dict[str, bytes] = {
             name: _verified(self.path / name, expected)
             for name, expected in self.manifest.files.items()
         }
         self.checked: set[tuple[str, int, int]] = set()
         """Files and sizes that ``check_bounds`` has passed."""
         self._contents: dict[str, Contents] = {}
-        self.packaged = self.path.parent == PACKAGED
+        self.packaged: bool = self.path.parent == PACKAGED
         """As good as this file beside it: its graphs need no checks."""
         if not self.packaged:
             for name in self.files:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
+import sys
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -16,20 +20,26 @@ OrtValue = Any
 """An onnxruntime.OrtValue: float32, on the device."""
 
 
+MINIMUM = (1, 24)
+"""Of ONNX Runtime: what pyproject.toml asks for, since nobody need have installed by it."""
+INSTALL = "pip install onnxruntime"
+INSTALL_GPU = "pip install 'onnxruntime-gpu[cuda,cudnn]'"
+
+
+@cache
 def onnxruntime() -> ModuleType:
-    """The module; a DeviceError that says what to install where it is missing or unusable."""
+    """The module; a DeviceError that says the mend where it is missing, too old or broken."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # on by default since 1.29; read at import
+    builds = installed_builds()
+    for name, version in builds.items():
+        _check_version(name, version)  # first, since an old one prints a page before it fails
     try:
         import onnxruntime as module
-    except ImportError as error:
-        if installed_builds():
-            raise DeviceError(
-                f"onnxruntime is installed but does not start ({error}): install it again"
-            ) from None
-        raise DeviceError(
-            "onnxruntime is not installed: pip install 'impasto[cpu]', "
-            "or 'impasto[gpu]' for an NVIDIA GPU"
-        ) from None
+    except Exception as error:  # an ImportError or, if half of it is there, anything
+        raise DeviceError(_why_not(error, builds)) from None
+    if not hasattr(module, "InferenceSession"):  # what uninstalling one of two builds leaves
+        raise DeviceError(f"ONNX Runtime is incomplete: {_again(builds)}")
+    _check_version("onnxruntime", module.__version__)
     return module  # type: ignore[no-any-return]
 
 
@@ -45,6 +55,40 @@ def installed_builds() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _check_version(name: str, version: str) -> None:
+    numbers = re.match(r"(\d+)\.(\d+)", version)
+    if numbers and tuple(map(int, numbers.groups())) < MINIMUM:
+        mend = f"pip install --upgrade {name}"
+        needed = ".".join(map(str, MINIMUM))
+        raise DeviceError(f"{name} {version} is too old, {needed} is needed: {mend}")
+
+
+def _why_not(error: Exception, builds: dict[str, str]) -> str:
+    """Why it was not imported, and the mend."""
+    if not builds and isinstance(error, ModuleNotFoundError):
+        return not_installed(sys.platform, platform.machine(), platform.libc_ver()[0])
+    reason = str(error).partition("\n")[0] or type(error).__name__
+    mend = _again(builds)
+    if "DLL load failed" in reason:
+        mend = "install the latest Microsoft Visual C++ Redistributable (vc_redist), or " + mend
+    return f"ONNX Runtime is installed but does not start ({reason}): {mend}"
+
+
+def _again(builds: dict[str, str]) -> str:
+    """The command that installs anew what is installed."""
+    return f"pip install --force-reinstall {' '.join(builds) or 'onnxruntime'}"
+
+
+def not_installed(system: str, machine: str, libc: str) -> str:
+    """What to do where ONNX Runtime is not installed: there is none for some machines."""
+    if system == "darwin" and machine == "x86_64":
+        return "ONNX Runtime has no build for Macs with Intel processors: use another machine"
+    if system == "linux" and libc != "glibc":
+        return "ONNX Runtime has no build for musl: use a system with glibc, such as Debian"
+    gpu = "" if system == "darwin" else f", or for an NVIDIA GPU {INSTALL_GPU}"
+    return f"ONNX Runtime is not installed: {INSTALL}{gpu}"
 
 
 @dataclass(frozen=True)

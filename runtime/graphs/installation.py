@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +11,11 @@ import numpy as np
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import fix
 from impasto.runtime.errors import DeviceError, Field, ImpastoError, SettingError
-from impasto.runtime.machine import memory
-from impasto.runtime.machine.memory import show_bytes
+from impasto.runtime.machine.memory import caveat, free, show_bytes, total
 from impasto.runtime.machine.processors import default_threads
 
 from .convolutions import choose_convolutions, processor
-from .device import Device, installed_builds, onnxruntime
+from .device import INSTALL_GPU, Device, installed_builds, onnxruntime
 from .session import Graph
 
 
@@ -31,12 +31,12 @@ class Installation:
     """The folder of the bundle that is taken by default; empty: there is none."""
     processor: str
     """Its kind, and how many threads are taken."""
-    memory: str
-    """How much this process may still take, and how much there is."""
     convolutions: str
     """What ``auto`` is here, and why."""
     cuda: str
     """``works``, or why not."""
+    memory: str
+    """How much there is and how much is free; what is less certain about it on this system."""
     problems: tuple[str, ...]
 
 
@@ -64,11 +64,15 @@ def examine_installation() -> Installation:
         providers=providers,
         bundle=str(bundle.path) if bundle else "",
         processor=f"{processor()}, {default_threads()} threads",
-        memory=f"{show_bytes(memory.free())} free of {show_bytes(memory.total())}",
         convolutions=str(choose_convolutions("auto", on_cpu=True)),
         cuda=cuda,
+        memory=", ".join(filter(None, (_memory(), caveat()))),
         problems=tuple(problems),
     )
+
+
+def _memory() -> str:
+    return f"{show_bytes(total())}, {show_bytes(free())} of it free"
 
 
 def choose_device(
@@ -102,12 +106,16 @@ def cuda_problem(device: Device, bundle: Bundle) -> str | None:
     """Why CUDA does not work here, found by running a small graph on it; None if it does."""
     module = onnxruntime()
     if "CUDAExecutionProvider" not in module.get_available_providers():
+        if sys.platform == "darwin":
+            return "Macs have no CUDA"
         if "onnxruntime-gpu" in installed_builds():
             return (
                 "onnxruntime and onnxruntime-gpu are both installed, so the module is CPU-only: "
-                "pip uninstall onnxruntime onnxruntime-gpu, then pip install 'impasto[gpu]'"
+                f"pip uninstall onnxruntime onnxruntime-gpu, then {INSTALL_GPU}"
             )
-        return "this build of ONNX Runtime has no CUDA: pip install 'impasto[gpu]'"
+        return (
+            f"this build of ONNX Runtime has no CUDA: pip uninstall onnxruntime, then {INSTALL_GPU}"
+        )
     module.preload_dlls()
     name, size = bundle.manifest.optimizers.adam, bundle.manifest.encoder.alignment
     try:

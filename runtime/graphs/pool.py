@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from impasto.runtime.bundle.bounds import check_bounds
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import WEIGHTS
+from impasto.runtime.machine.memory import trim
 from impasto.runtime.machine.processors import default_threads
 
 from .cache import Cache
 from .convolutions import USUAL, Convolutions, choose_convolutions
 from .device import Device, onnxruntime
 from .kernels import Prepared, Store, prepare
-from .session import Graph, Termination, opening, session_options, trim
+from .session import Graph, Termination, opening, session_options
 
 KEPT = 400_000_000
 """Bytes of kernels, idle graphs and targets that may be kept for the next run."""
@@ -54,8 +55,9 @@ class Graphs:
         convolutions: str = "auto",
         kept: int = KEPT,
     ) -> None:
-        self.bundle, self.device = bundle, device
-        self.threads = threads or default_threads()
+        self.bundle: Bundle = bundle
+        self.device: Device = device
+        self.threads: int = threads or default_threads()
         self.convolutions: Convolutions = choose_convolutions(convolutions, device.kind == "cpu")
         """What was taken, and why."""
         self._cache = Cache(kept)
@@ -177,7 +179,9 @@ class RunGraphs:
     """The graphs as one run uses them: what can end its calls, and how much it evaluates."""
 
     def __init__(self, graphs: Graphs, pixels: int, termination: Termination) -> None:
-        self.bundle, self.device, self.termination = graphs.bundle, graphs.device, termination
+        self.bundle: Bundle = graphs.bundle
+        self.device: Device = graphs.device
+        self.termination: Termination = termination
         self._graphs, self._pixels = graphs, pixels
 
     def open(self, name: str, height: int, width: int, captured: bool = False) -> Graph:

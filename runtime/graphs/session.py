@@ -6,7 +6,7 @@ import ctypes
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -14,8 +14,9 @@ from impasto.runtime.bundle.bounds import check_bounds
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import WEIGHTS, fix_side
 from impasto.runtime.errors import BundleError, DeviceError, Field, ImpastoError, OutOfMemoryError
+from impasto.runtime.machine.memory import trim
 
-from .device import Device, OrtValue, onnxruntime
+from .device import INSTALL_GPU, Device, OrtValue, onnxruntime
 from .kernels import Prepared
 
 if TYPE_CHECKING:
@@ -94,12 +95,12 @@ class Graph:
         self._captured = captured
         self._bundle, self._name, self._file = bundle, name, file or name
         self._size, self._threads, self._prepared = (height, width), threads, prepared
-        self.outputs = list(bundle.manifest.signatures[name].outputs)
+        self.outputs: list[str] = list(bundle.manifest.signatures[name].outputs)
         self._session = self._open()
         if device.kind == "cuda" and self._session.get_providers()[0] != "CUDAExecutionProvider":
             raise DeviceError(
-                "ONNX Runtime fell back to the CPU: is there an NVIDIA driver, and are the CUDA "
-                "libraries of impasto[gpu] installed?"
+                "ONNX Runtime fell back to the CPU: is there an NVIDIA driver for CUDA 13 (580 or "
+                f"newer), and are its libraries installed ({INSTALL_GPU})?"
             )
         _graphs.add(self)
 
@@ -241,12 +242,6 @@ def add_weights(options: Any, bundle: Bundle) -> None:
     """The weights, for a graph as it is in the bundle."""
     weights = bundle.files[WEIGHTS]
     options.add_external_initializers_from_files_in_memory([WEIGHTS], [weights], [len(weights)])
-
-
-def trim() -> None:
-    """Let glibc return what was freed, such as what it took to open a graph."""
-    with suppress(AttributeError, OSError, TypeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextmanager

@@ -7,13 +7,16 @@ import os
 import re
 import threading
 import weakref
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from impasto.runtime.errors import SettingError
 
 from .cgroups import OWN, ROOT, entries, groups, number
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -22,6 +25,8 @@ SHARE = 0.8
 """Of the free memory, what is taken without being asked."""
 SURE = 0.95
 """Of an amount that was allowed, what a plan may fill: plans are not exact."""
+LESS_SURE = 0.8
+"""The same where freed memory does not go back: up to 1.3 times as much was seen without it."""
 VARIES = 20_000_000
 """Bytes that another process of the same program may use more."""
 
@@ -55,13 +60,41 @@ def budget(amount: int | str | None) -> int:
     allowed, there_is = parse(amount), total()
     if allowed > there_is:
         raise SettingError("memory", amount, f"there are {show_bytes(there_is)} here: give less")
-    return max(0, round(SURE * allowed) - used() - ledger.outstanding())
+    return max(0, round(_sure() * allowed) - used() - ledger.outstanding())
 
 
 def allowance(added: int) -> str:
     """The least amount, in steps of 100 MB, whose ``budget`` is at least ``added`` bytes."""
     needed = added + used() + ledger.outstanding() + VARIES
-    return f"{math.ceil(needed / SURE / 1e8) / 10:.1f}GB"
+    return f"{math.ceil(needed / _sure() / 1e8) / 10:.1f}GB"
+
+
+def _sure() -> float:
+    return SURE if _malloc_trim() else LESS_SURE
+
+
+def trim() -> None:
+    """Let the C library return what was freed, such as what it took to open a graph."""
+    if function := _malloc_trim():
+        function(0)
+
+
+def caveat() -> str:
+    """Why what is expected of memory is less certain on this system; empty: it is not."""
+    if _malloc_trim():
+        return ""
+    return "less certain on this system, which may keep what was freed"
+
+
+@cache
+def _malloc_trim() -> Callable[[int], Any] | None:
+    """Of glibc; macOS, Windows and musl have none."""
+    import ctypes
+
+    with suppress(AttributeError, OSError, TypeError):
+        function: Callable[[int], Any] = ctypes.CDLL(None).malloc_trim
+        return function
+    return None
 
 
 def used() -> int:
@@ -140,7 +173,8 @@ class Ledger:
         """Forget all runs: in a process that was forked there are none, and no lock is held."""
         self._held: dict[int, int] = {}
         self._before = 0
-        self.lock = threading.RLock()  # a run may plan while the same thread has it
+        # a run may plan while the same thread has it
+        self.lock: AbstractContextManager[object] = threading.RLock()
 
     def hold(self, key: int, size: int) -> None:
         """Reserve."""
@@ -167,7 +201,7 @@ class Ledger:
             return max(0, self._before + reserved - now)
 
 
-ledger = Ledger()
+ledger: Ledger = Ledger()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=ledger.clear)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import mmap
 import os
 import shutil
+import sys
 import tempfile
 
 import numpy as np
@@ -76,7 +78,21 @@ def _reserve(descriptor: int, size: int) -> None:
     Raises:
         OSError: there is none.
     """
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(descriptor, 0, size)
-    else:
+    if sys.platform == "win32":  # a longer file has its space there
         os.truncate(descriptor, size)
+        return
+    try:
+        os.posix_fallocate(descriptor, 0, size)  # macOS has none
+    except (AttributeError, OSError) as error:
+        if getattr(error, "errno", errno.EOPNOTSUPP) not in (errno.EOPNOTSUPP, errno.EINVAL):
+            raise
+        _fill(descriptor, size)
+
+
+def _fill(descriptor: int, size: int) -> None:
+    """Write zeros, which take the space that a hole does not."""
+    zeros = bytes(min(size, 1 << 20))
+    with open(descriptor, "wb", buffering=0, closefd=False) as file:
+        left = size
+        while left > 0:
+            left -= file.write(zeros[:left])

@@ -44,8 +44,8 @@ class AdamMemory:
 class Adam:
     """The step does not depend on the loss, which may climb for a while."""
 
-    tolerance = 9.0
-    points = 1
+    tolerance: float = 9.0
+    points: int = 1
 
     def __init__(
         self,

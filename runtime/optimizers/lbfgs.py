@@ -34,8 +34,8 @@ class LBFGSMemory:
 class LBFGS:
     """Handles move from place to place in the memory; nothing is copied."""
 
-    tolerance = 0.1
-    points = 2
+    tolerance: float = 0.1
+    points: int = 2
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ import numpy as np
 
 from impasto.runtime.bundle.manifest import fix
 from impasto.runtime.graphs.pool import Graphs
-from impasto.runtime.machine.memory import used
+from impasto.runtime.machine.memory import caveat, used
 from impasto.runtime.planning.plan import Plan
 
 SIZE = (192, 256)
@@ -31,6 +31,8 @@ class Estimate:
     """Peak resident bytes of the process."""
     plan: Plan
     """How it will be done."""
+    caveat: str = ""
+    """Why memory is less certain on this system; empty: it is not."""
 
 
 def estimate(graphs: Graphs, plan: Plan) -> Estimate:
@@ -38,7 +40,7 @@ def estimate(graphs: Graphs, plan: Plan) -> Estimate:
     memory = expected_memory(plan)
     per_pixel, opening = calibrate(graphs, plan)
     seconds = expected_seconds(plan, per_pixel) + 3 * opening * len(plan.scales)
-    return Estimate(seconds, memory, plan)
+    return Estimate(seconds, memory, plan, caveat())
 
 
 def expected_seconds(plan: Plan, per_pixel: float) -> float:

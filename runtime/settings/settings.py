@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypedDict
@@ -21,6 +22,8 @@ MIN_SIDE, MAX_SIDE = 16, 16384
 """Pixels."""
 MAX_WEIGHT = 1e38  # float32 ends at 3e38
 SIZES = ("size", "width", "height", "megapixels")
+NAMED = {"preset", "objective", "pooling", "size"}
+"""Fields that every version has written."""
 STYLIZE = ("stylize", "estimate", "settings")
 
 
@@ -209,13 +212,18 @@ class Settings:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Settings:
-        """The Settings of a text.
+        """The Settings of a text, which an earlier version may have written.
+
+        What has been added since is as it was before: the default. NAMED are there in any.
 
         Raises:
             SettingError: it is no JSON, an entry is missing or unknown, a value out of range.
         """
         try:
-            found = records.from_json(cls, text, "settings")
+            raw = records.parse(text, "settings")
+            if isinstance(raw, dict) and raw.keys() >= NAMED:
+                raw = json.loads(cls().to_json()) | raw
+            found: Settings = records.read(cls, raw, "settings")
         except records.RecordError as error:
             raise SettingError("settings", str(text)[:60], str(error)) from None
         for name, field in describe(cls).items():

@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 from PIL import Image
 
 from impasto.cli.exporting import load_encoder, load_head, make_recipe
 from impasto.runtime import SettingError
 
 Program = Callable[..., Any]
+ROOT = Path(__file__).parents[2]
 
 HEADS = """
 from impasto.export import Head, masked
@@ -138,7 +142,10 @@ def test_without_pytorch(impasto: Program, tmp_path: Path) -> None:
     (lacking / "torch.py").write_text("raise ModuleNotFoundError('No module named torch')")
     done = impasto("export", "-o", "model", PYTHONPATH=lacking)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines()[-1].endswith("pip install 'impasto[export]'")
+    mend = done.stderr.splitlines()[-1].partition(": pip install ")[2]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = extras["optional-dependencies"]["export"]
+    assert list(map(Requirement, shlex.split(mend))) == list(map(Requirement, asked))
     assert "Traceback" not in done.stderr
 
 

@@ -465,9 +465,7 @@ def test_a_gpu_that_is_not_there_is_an_error_and_auto_takes_the_cpu() -> None:
 
 def test_the_public_names() -> None:
     """Frozen: a name that goes or comes is a change of the API."""
-    assert [
-        "write_file",
-    ] == [
+    assert [*impasto.runtime.__all__] == [
         "Bundle",
         "BundleError",
         "CheckpointError",
@@ -478,8 +476,8 @@ def test_the_public_names() -> None:
         "Engine",
         "Estimate",
         "Field",
-        "Group",
         "Files",
+        "Group",
         "ImageError",
         "ImpastoError",
         "Installation",
@@ -507,6 +505,7 @@ def test_the_public_names() -> None:
         "read_manifest",
         "read_painted",
         "show_bytes",
+        "write_file",
     ]
     for name in impasto.runtime.__all__:
         assert getattr(impasto.runtime, name).__doc__

@@ -42,9 +42,11 @@ class Value:
         """Raises ValueError where a bundle's values cannot have such a shape or type."""
         if kind not in KINDS or len(shape) > RANK or min(shape, default=0) < 0:
             raise ValueError(f"no value can have the shape {str(shape)[:60]} and the type {kind}")
-        self.shape, self.kind, self.constant = shape, kind, constant
-        self.size = math.prod(shape)
-        self.bytes = self.size * SIZES[kind]
+        self.shape: Shape = shape
+        self.kind: int = kind
+        self.constant: bool = constant
+        self.size: int = math.prod(shape)
+        self.bytes: int = self.size * SIZES[kind]
         self.data: NDArray[Any] | None = None
         """Its numbers, if it is small and they follow from the graph alone."""
 
@@ -56,7 +58,8 @@ class Call:
     """
 
     def __init__(self, node: Node, values: list[Value | None]) -> None:
-        self.node, self.values = node, values
+        self.node: Node = node
+        self.values: list[Value | None] = values
 
     def get(self, place: int) -> Value | None:
         """An input, or None where it is left out."""

@@ -37,11 +37,16 @@ class Stored:
     """
 
     def __init__(self, image: Image.Image, name: str) -> None:
-        self.image, self.name = image, name
+        self.image: Image.Image = image
+        self.name: str = name
+        self.width: int
+        self.height: int
         self.width, self.height = image.size
         self.extent: tuple[float, float] = self.height, self.width
-        self.orientation = _orientation(image)
-        self.profile = unless_broken(lambda: _profile(image), None)
+        self.orientation: int = _orientation(image)
+        self.profile: bytes | None = unless_broken(lambda: _profile(image), None)
+        self.raw_mode: str
+        self.raw_white: int | None
         self.raw_mode, self.raw_white = raw_mode(image)
 
     @property

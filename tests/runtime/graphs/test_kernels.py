@@ -182,7 +182,8 @@ from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import fix
 from impasto.runtime.graphs.device import Device
 from impasto.runtime.graphs.pool import Graphs
-from impasto.runtime.graphs.session import Graph, trim
+from impasto.runtime.graphs.session import Graph
+from impasto.runtime.machine.memory import trim
 
 def resident(name):
     with open("/proc/self/status") as file:

@@ -6,6 +6,7 @@ import gc
 import mmap
 import multiprocessing
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -14,9 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
+from impasto.runtime import Engine, examine_installation
 from impasto.runtime.errors import SettingError
 from impasto.runtime.machine import memory
 
@@ -343,3 +346,19 @@ def test_a_pass_over_tiles_gives_its_memory_back() -> None:
     live, before, *left = map(float, text.split())
     assert len(left) == 2
     assert max(left) - before < 0.4 * live
+
+
+def test_where_freed_memory_may_stay_less_is_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS, Windows and musl, whose C libraries have no malloc_trim."""
+    assert bool(memory.caveat()) == (platform.libc_ver()[0] != "glibc")
+    sure = memory.parse(memory.allowance(1_000_000_000))
+    monkeypatch.setattr(memory, "_malloc_trim", lambda: None)
+    assert "less certain" in memory.caveat()
+    assert memory.parse(memory.allowance(1_000_000_000)) > sure
+    assert memory.budget(memory.allowance(1_000_000_000)) >= 1_000_000_000
+    memory.trim()
+    settings = {"size": 64, "min_size": 64}
+    picture = np.zeros((64, 64, 3), np.uint8)
+    found = Engine.load("vgg19", device="cpu").estimate(picture, picture, **settings)
+    assert found.caveat == memory.caveat()
+    assert found.caveat in examine_installation().memory

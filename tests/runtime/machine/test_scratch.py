@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import psutil
 import pytest
 
 from impasto.runtime import Engine, ImpastoError
-from impasto.runtime.machine.scratch import Scratch
+from impasto.runtime.machine.scratch import Scratch, _reserve
 
 
 def test_it_begins_with_zeros_and_keeps_what_is_written() -> None:
@@ -43,6 +45,45 @@ def test_a_full_disk_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     with pytest.raises(ImpastoError, match=r"no room for .* of content features .* set TMPDIR"):
         Scratch((1 << 20, 1 << 20, 64), "content features")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(params=["none", "not by this file system"])
+def no_fallocate(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS, or as musl says of some file systems."""
+    if request.param == "none":
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+        return
+
+    def refuse(descriptor: int, start: int, size: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no holes there")
+@pytest.mark.usefixtures("no_fallocate")
+@pytest.mark.parametrize("size", [1, 4096, (1 << 20) + 1, 5_000_000])
+def test_where_room_cannot_be_reserved_it_is_taken(tmp_path: Path, size: int) -> None:
+    with open(tmp_path / "file", "wb+") as file:
+        _reserve(file.fileno(), size)
+        os.fsync(file.fileno())
+        taken = os.stat(file.fileno())
+    assert taken.st_size == size
+    assert taken.st_blocks * 512 >= size
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit there")
+@pytest.mark.usefixtures("no_fallocate")
+def test_room_that_ends_while_it_is_taken_is_one_sentence() -> None:
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3 << 20, limits[1]))
+    try:
+        with pytest.raises(ImpastoError, match=r"no room for 4 MB of moments \(File too large\)"):
+            Scratch((1 << 20,), "moments")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="a file system without room")

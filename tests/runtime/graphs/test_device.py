@@ -1,0 +1,123 @@
+"""What is said where ONNX Runtime is missing, too old or broken. Each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import onnxruntime
+import pytest
+
+from impasto.runtime.graphs.device import MINIMUM, not_installed
+
+ROOT = Path(__file__).parents[3]
+REAL = Path(onnxruntime.__file__).parent
+LOAD = """
+from impasto.runtime import Engine, ImpastoError
+try:
+    Engine.load(device="cpu")
+except ImpastoError as error:
+    print(error)
+"""
+
+
+def said(folder: Path) -> str:
+    """By an engine that finds a folder's packages first; nothing else is printed."""
+    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    assert done.stdout.count("\n") == 1
+    return done.stdout.strip()
+
+
+def broken(folder: Path, library: bytes) -> Path:
+    """ONNX Runtime as it is installed, but for the library that does the work."""
+    for source in REAL.rglob("*"):
+        copy = folder / "onnxruntime" / source.relative_to(REAL)
+        if source.name.startswith("onnxruntime_pybind11_state") and source.suffix in (
+            ".so",
+            ".pyd",
+        ):
+            copy.write_bytes(library)
+        elif source.is_dir():
+            copy.mkdir(parents=True)
+        elif source.suffix != ".pyc":
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.symlink_to(source)
+    return folder
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+@pytest.mark.parametrize("library", [b"", b"\x7fELF" + bytes(200), b"MZ of another system" * 99])
+def test_a_broken_library(tmp_path: Path, library: bytes) -> None:
+    sentence = said(broken(tmp_path, library))
+    assert re.match(r"ONNX Runtime is installed but does not start \(.+\): pip install", sentence)
+    assert sentence.endswith(": pip install --force-reinstall onnxruntime")
+
+
+def test_what_windows_says_without_the_visual_c_runtime(tmp_path: Path) -> None:
+    text = "DLL load failed while importing onnxruntime_pybind11_state: not found."
+    (tmp_path / "onnxruntime.py").write_text(f"raise ImportError({text!r})")
+    sentence = said(tmp_path)
+    assert f"({text}): install the latest Microsoft Visual C++ Redistributable" in sentence
+
+
+@pytest.mark.parametrize("source", ["raise AttributeError('module x has no y\\nmore')", "1 / 0"])
+def test_half_of_it_is_there(tmp_path: Path, source: str) -> None:
+    (tmp_path / "onnxruntime.py").write_text(source)
+    assert "does not start (" in said(tmp_path)
+
+
+def test_what_uninstalling_one_of_two_builds_leaves(tmp_path: Path) -> None:
+    (tmp_path / "onnxruntime").mkdir()
+    (tmp_path / "onnxruntime" / "__init__.py").touch()
+    sentence = said(tmp_path)
+    assert sentence == "ONNX Runtime is incomplete: pip install --force-reinstall onnxruntime"
+
+
+@pytest.mark.parametrize("version", ["1.17.3", "1.23.2", "0.9"])
+@pytest.mark.parametrize("name", ["onnxruntime", "onnxruntime-gpu"])
+def test_an_old_one(tmp_path: Path, name: str, version: str) -> None:
+    folder = tmp_path / f"{name.replace('-', '_')}-{version}.dist-info"
+    folder.mkdir()
+    text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    (folder / "METADATA").write_text(text)
+    assert said(tmp_path) == (
+        f"{name} {version} is too old, 1.24 is needed: pip install --upgrade {name}"
+    )
+
+
+def test_an_old_one_that_no_installer_brought(tmp_path: Path) -> None:
+    (tmp_path / "onnxruntime.py").write_text("__version__ = '1.9.0'\nInferenceSession = object")
+    assert "onnxruntime 1.9.0 is too old" in said(tmp_path)
+
+
+def test_the_least_version_is_what_the_package_asks_for() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    least = ".".join(map(str, MINIMUM))
+    asked = [text for name in ("cpu", "gpu") for text in extras["optional-dependencies"][name]]
+    assert [text.partition(">=")[2] for text in asked if "onnxruntime" in text] == [least, least]
+
+
+@pytest.mark.parametrize(
+    ("machine", "mend"),
+    [
+        (("linux", "x86_64", "glibc"), r"pip install onnxruntime, or .* 'onnxruntime-gpu\[cuda"),
+        (("win32", "AMD64", ""), r"pip install onnxruntime, or .* 'onnxruntime-gpu\[cuda"),
+        (("darwin", "arm64", ""), r"pip install onnxruntime$"),
+        (("darwin", "x86_64", ""), r"no build for Macs with Intel processors: use another"),
+        (("linux", "x86_64", ""), r"no build for musl: use a system with glibc"),
+    ],
+)
+def test_where_there_is_none(machine: tuple[str, str, str], mend: str) -> None:
+    assert re.search(mend, not_installed(*machine))
