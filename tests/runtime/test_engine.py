@@ -507,7 +507,7 @@ def test_the_public_names() -> None:
         "show_bytes",
         "write_file",
     ]
-    for name in impasto.runtime.__all__:
+    for name in {*impasto.runtime.__all__} - {"Group"}:  # a Literal has no docstring of its own
         assert getattr(impasto.runtime, name).__doc__
 
 
