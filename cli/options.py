@@ -181,15 +181,13 @@ def about(field: Described, required: bool) -> str:
 
 def _default(field: Described) -> str:
     """What goes where it is not given: of a setting, the first preset's value."""
-    if field.about.default:
-        return "" if field.about.default.startswith("none") else field.about.default
-    value = field.default
+    value, words = field.default, field.about.default
     if field.name in describe(Settings):
         manifest = _manifest()
         for name, preset in [*manifest.presets.items()][:1] if manifest else ():
             value = name if field.name == "preset" else preset.settings.get(field.name, value)
     if field.hint is bool or value in (None, "", (), [], {}):
-        return ""
+        return "" if words.startswith("none") else words
     if isinstance(value, list | tuple):
         return ",".join(f"{number:g}" for number in value)
     return str(value) if isinstance(value, int | str) else f"{value:g}"
