@@ -42,9 +42,9 @@ def with_config(given: Given, command: str) -> Given:
     return Given(given.files, _merged(found, given.settings), machine | given.machine)
 
 
-def show_settings(given: Given) -> None:
+def show(command: str, given: Given) -> None:
     """Print the resolved Settings, and what is said of Machine, as TOML."""
-    given = with_config(given, "settings")
+    given = with_config(given, command)
     engine = Engine.load(given.files.get("model"), **given.machine)
     styles = max(1, len(given.settings.get("blend", ())))
     settings = engine.settings(styles=styles, **given.settings)

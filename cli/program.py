@@ -1,42 +1,51 @@
-"""The shape of the program: what it takes for a command, how it suggests, how its help looks."""
+"""The program on Typer: what it takes for a command, how it suggests, how help looks."""
 
 from __future__ import annotations
 
 import difflib
-import os
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from typing import Annotated, Any
 
+import typer
+from typer import Option
 from typer.core import TyperCommand, TyperGroup
 
-DEFAULT = "stylize"
-"""The command that goes without saying."""
+from .commands import COMMANDS, Entry, examples, meant, overview
+
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class Program(TyperGroup):
-    """``impasto photo.jpg painting.jpg`` is stylize, ``impasto help texture`` texture's help."""
+    """``impasto photo.jpg painting.jpg`` is stylize, ``impasto help texture`` texture's help.
+
+    A command is made when it is asked for: who wants one need not wait for eleven.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put in the command that is meant."""
-        if args[:1] == ["help"]:
-            args = [*(word for word in args[1:2] if word in self.commands), "--help"]
-        elif args and not self._knows(ctx, args[0]):
-            args = [DEFAULT, *args]
-        return super().parse_args(ctx, args)
-
-    def _knows(self, ctx: Any, word: str) -> bool:
-        """Whether it is a command, an option of the program itself, or a command misspelled."""
-        if word in self.commands:
-            return True
-        if word.startswith("-"):
-            return any(word in (*p.opts, *p.secondary_opts) for p in self.get_params(ctx))
-        close = difflib.get_close_matches(word, self.commands)
-        return bool(close) and not os.path.splitext(word)[1] and not os.path.exists(word)
+        return super().parse_args(ctx, meant(args))
 
     def list_commands(self, ctx: Any) -> list[str]:
         """In the order of their definition."""
-        return list(self.commands)
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Made of its entry; none for other words."""
+        return command(cmd_name) if cmd_name in COMMANDS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """As Typer does, with a suggestion for a word that is close to a command."""
+        if args and args[0] not in COMMANDS and not ctx.resilient_parsing:
+            close = difflib.get_close_matches(args[0], COMMANDS)
+            mean = f"; did you mean {', '.join(close)}?" if close else ""
+            ctx.fail(f"No such command: {args[0]}{mean}")
+        return super().resolve_command(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """What is shown without a command."""
+        formatter.write(overview() + "\n")
 
 
 class Command(TyperCommand):
@@ -94,3 +103,60 @@ def _records(command: Any, ctx: Any) -> Iterator[tuple[str, str, str]]:
             yield GROUPS[field.group], name, about(field, param.required)
         else:
             yield "Options", name, text
+
+
+def command(name: str) -> Any:
+    """The command as Typer's, with its options."""
+    from .options import Given, fields_of, from_fields
+
+    entry = COMMANDS[name]
+
+    def body(name: str, given: Given) -> None:  # imports what it needs when it is called
+        _body(entry)(name, given)
+
+    one = typer.Typer(add_completion=False, rich_markup_mode=None)
+    make = one.command(
+        name,
+        cls=Command,
+        help=_text(entry),
+        epilog=_paragraph(entry.examples),
+        context_settings=HELP,
+    )
+    make(from_fields(name)(body) if fields_of(name) else _body(entry))
+    return typer.main.get_command(one)
+
+
+def _body(entry: Entry) -> Any:
+    module, _, function = entry.home.partition(":")
+    return getattr(import_module(f".{module}", __package__), function)
+
+
+def _text(entry: Entry) -> str:
+    return f"{entry.summary}\n\n{entry.details}"
+
+
+def _paragraph(lines: Sequence[str]) -> str:
+    return "\n".join(["\b", *examples(tuple(lines))])  # not to be filled
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib import metadata
+
+        print(f"impasto {metadata.version('impasto')}")
+        raise typer.Exit
+
+
+def _program(
+    version: Annotated[
+        bool,
+        Option("-V", "--version", callback=_version, is_eager=True, help="Say which, and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
+app = typer.Typer(
+    cls=Program, context_settings=HELP, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+app.callback()(_program)

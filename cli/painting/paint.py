@@ -40,7 +40,7 @@ def paint(command: str, given: Given) -> None:
     follow(engine, engine.start(**outputs.pictures(files), **settings, **own), files)
 
 
-def resume_run(given: Given) -> None:
+def resume(command: str, given: Given) -> None:
     """Go on with a checkpoint's run as it began: model, threads and output are those it names."""
     from impasto.runtime import CheckpointError, Engine, read_checkpoint
 
@@ -50,7 +50,7 @@ def resume_run(given: Given) -> None:
     files = {"checkpoint": path, **notes, **given.files}
     if "output" not in files:
         raise CheckpointError(f"{path}: it does not say where the picture belongs; pass --output")
-    files = outputs.named("resume", files)
+    files = outputs.named(command, files)
     check(files, resuming=True)
     machine = {"threads": header.machine.threads, "convolutions": header.machine.convolutions}
     machine |= given.machine

@@ -17,7 +17,7 @@ WHOLE = ("settings", "run")
 """Texts that hold the others again, for programs."""
 
 
-def show_painted(given: Given) -> None:
+def show(command: str, given: Given) -> None:
     """Print the texts that a run left in a picture, as lines or as one JSON object."""
     from impasto.runtime import painting_texts
 
@@ -30,13 +30,13 @@ def show_painted(given: Given) -> None:
             print(f"{name}: {_line(_value(text))}")
 
 
-def replay_run(given: Given) -> None:
+def replay(command: str, given: Given) -> None:
     """Paint again, with the threads and convolutions of the first time, unless others are given."""
     from impasto.runtime import Engine, painting_texts, read_painted
 
     source = given.files["painted"]
     painted, texts = read_painted(source), painting_texts(source)
-    files = outputs.named("replay", given.files)
+    files = outputs.named(command, given.files)
     files = _encoding(texts, files["output"]) | files
     check(files)
     for name, (theirs, ours) in painted.other_versions.items():

@@ -10,11 +10,20 @@ from collections.abc import Iterator
 from importlib import metadata, resources
 from typing import Any
 
+import typer
+
 from impasto.cli.console import print_json
+from impasto.cli.options import Json
 
 from .report import text_of
 
 PACKAGES = ("impasto", "numpy", "pillow")
+
+
+def doctor(json: Json = False) -> None:
+    """The command: exit code 1 where something is wrong."""
+    if not examine(json):
+        raise typer.Exit(1)
 
 
 def examine(as_json: bool) -> bool:

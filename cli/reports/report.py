@@ -5,23 +5,30 @@ from __future__ import annotations
 import dataclasses
 import textwrap
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument
 
 from impasto.cli.configuration import with_config
 from impasto.cli.console import duration, print_json
+from impasto.cli.options import Given, Json
 from impasto.cli.painting import outputs
 
 if TYPE_CHECKING:
-    from impasto.cli.options import Given
     from impasto.runtime import Bundle
 
 
-def inspect_bundle(model: str | None, as_json: bool) -> None:
+def inspect(
+    model: Annotated[
+        str | None, Argument(help="A bundle; default: $IMPASTO_MODEL, else VGG19.")
+    ] = None,
+    json: Json = False,
+) -> None:
     """Check a bundle and print what it is."""
     from impasto.runtime import Bundle
 
     bundle = Bundle(model)
-    if as_json:
+    if json:
         operators = {name: bundle.operators(name) for name in bundle.manifest.signatures}
         manifest = dataclasses.asdict(bundle.manifest)
         print_json({"path": str(bundle.path), **manifest, "operators": operators})
@@ -56,11 +63,11 @@ def _describe_bundle(bundle: Bundle) -> Iterator[str]:
     yield f"made by: {text_of(manifest.provenance.versions)}"
 
 
-def estimate_costs(given: Given) -> None:
+def estimate(command: str, given: Given) -> None:
     """Print what stylize would cost: seconds, peak bytes, and how every scale is done."""
     from impasto.runtime import Engine, show_bytes
 
-    given = with_config(given, "estimate")
+    given = with_config(given, command)
     machine, files = dict(given.machine), given.files
     own = {name: machine.pop(name) for name in ("memory", "max_pixels") if name in machine}
     engine = Engine.load(files.get("model"), **machine)

@@ -85,7 +85,7 @@ def test_options(
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        ((), ["No such command 'styliz'"]),
+        ((), ["No such command: styliz; did you mean stylize?"]),
         (("stylize",), ["CONTENT"]),
         (("stylize", "photo.jpg", "-o", "out.png"), ["--style"]),
         (

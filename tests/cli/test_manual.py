@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from impasto.cli.commands import NAMES
+from impasto.cli.commands import COMMANDS
 from impasto.cli.manual import manual
 
 PAGE = Path(__file__).parents[2] / "docs" / "impasto.1"
@@ -16,7 +16,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "impasto.1"
 
 def test_the_page_that_ships_is_made_of_the_help() -> None:
     assert PAGE.read_text() == manual(), "make man"
-    for name in NAMES:
+    for name in COMMANDS:
         assert f"\n.SS {name}\n" in manual()
 
 

@@ -82,7 +82,7 @@ def test_pipes(
 WRONG: list[tuple[tuple[str, ...], int, str]] = [
     (("photo.jpg",), 2, "--style: there is no painting: impasto photo.jpg painting.jpg"),
     (("gone.jpg", "painting.jpg"), 1, "gone.jpg does not exist"),
-    (("styliz", "photo.jpg"), 2, "Did you mean 'stylize'?; see impasto --help"),
+    (("styliz", "photo.jpg"), 2, "did you mean stylize?; see impasto --help"),
     (("photo.jpg", "painting.jpg", "--sise", "9"), 2, "--size"),
     (("photo.jpg", "painting.jpg", "-size", "9"), 2, "did you mean --size?; see impasto stylize -"),
     (("texture", "painting.jpg", "--stlye", "x"), 2, "see impasto texture --help"),

@@ -11,12 +11,10 @@ from typing import Any
 
 import pytest
 
-from impasto.cli.commands import app
+from impasto.cli.commands import COMMANDS
 from impasto.runtime.bundle.bundle import Bundle
 
 Program = Callable[..., Any]
-
-COMMANDS = [command.callback.__name__ for command in app.registered_commands if command.callback]
 
 
 def test_version(impasto: Program) -> None:
