@@ -14,6 +14,7 @@ import pytest
 
 from impasto.runtime.graphs.device import MINIMUM, not_installed
 
+GPU = r"pip install onnxruntime, or .* 'onnxruntime-gpu\[cuda"
 ROOT = Path(__file__).parents[3]
 REAL = Path(onnxruntime.__file__).parent
 LOAD = """
@@ -113,17 +114,17 @@ def test_the_least_version_is_what_the_package_asks_for() -> None:
     ("machine", "mend"),
     [
         (
-            ("linux", "x86_64", "cpython-312-x86_64-linux-gnu"),
-            r"pip install onnxruntime, or .* 'onnxruntime-gpu\[cuda",
+            ("linux", "x86_64", "x86_64-linux-gnu"),
+            GPU,
         ),
         (
             ("win32", "AMD64", "cp312-win_amd64"),
-            r"pip install onnxruntime, or .* 'onnxruntime-gpu\[cuda",
+            GPU,
         ),
         (("darwin", "arm64", ""), r"pip install onnxruntime$"),
         (("darwin", "x86_64", ""), r"no build for Macs with Intel processors: use another"),
         (
-            ("linux", "x86_64", "cpython-312-x86_64-linux-musl"),
+            ("linux", "x86_64", "x86_64-linux-musl"),
             r"no build for musl: use a system with glibc",
         ),
     ],
