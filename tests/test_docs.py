@@ -84,7 +84,9 @@ def _without_output(arguments: list[str]) -> list[str]:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("page", [page for page in PAGES if commands(page, "impasto")])
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if commands(page, "impasto")], ids=lambda page: str(page.name)
+)
 def test_the_commands_of_a_page_work_one_after_another(page: Path, tmp_path: Path) -> None:
     """As they are, but for size and iterations, from the example's pictures."""
     for name in NAMES:

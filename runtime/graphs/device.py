@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import sys
+import sysconfig
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -68,7 +69,9 @@ def _check_version(name: str, version: str) -> None:
 def _why_not(error: Exception, builds: dict[str, str]) -> str:
     """Why it was not imported, and the mend."""
     if not builds and isinstance(error, ModuleNotFoundError):
-        return not_installed(sys.platform, platform.machine(), platform.libc_ver()[0])
+        return not_installed(
+            sys.platform, platform.machine(), sysconfig.get_config_var("SOABI") or ""
+        )
     reason = str(error).partition("\n")[0] or type(error).__name__
     mend = _again(builds)
     if "DLL load failed" in reason:
@@ -81,11 +84,14 @@ def _again(builds: dict[str, str]) -> str:
     return f"pip install --force-reinstall {' '.join(builds) or 'onnxruntime'}"
 
 
-def not_installed(system: str, machine: str, libc: str) -> str:
-    """What to do where ONNX Runtime is not installed: there is none for some machines."""
+def not_installed(system: str, machine: str, abi: str) -> str:
+    """What to do where ONNX Runtime is not installed: there is none for some machines.
+
+    ``abi`` is that of Python's extension modules, which names the C library.
+    """
     if system == "darwin" and machine == "x86_64":
         return "ONNX Runtime has no build for Macs with Intel processors: use another machine"
-    if system == "linux" and libc != "glibc":
+    if "musl" in abi:
         return "ONNX Runtime has no build for musl: use a system with glibc, such as Debian"
     gpu = "" if system == "darwin" else f", or for an NVIDIA GPU {INSTALL_GPU}"
     return f"ONNX Runtime is not installed: {INSTALL}{gpu}"

@@ -14,6 +14,7 @@ import pytest
 
 from impasto.runtime.graphs.device import MINIMUM, not_installed
 
+GPU = r"pip install onnxruntime, or .* 'onnxruntime-gpu\[cuda"
 ROOT = Path(__file__).parents[3]
 REAL = Path(onnxruntime.__file__).parent
 LOAD = """
@@ -112,11 +113,20 @@ def test_the_least_version_is_what_the_package_asks_for() -> None:
 @pytest.mark.parametrize(
     ("machine", "mend"),
     [
-        (("linux", "x86_64", "glibc"), r"pip install onnxruntime, or .* 'onnxruntime-gpu\[cuda"),
-        (("win32", "AMD64", ""), r"pip install onnxruntime, or .* 'onnxruntime-gpu\[cuda"),
+        (
+            ("linux", "x86_64", "x86_64-linux-gnu"),
+            GPU,
+        ),
+        (
+            ("win32", "AMD64", "cp312-win_amd64"),
+            GPU,
+        ),
         (("darwin", "arm64", ""), r"pip install onnxruntime$"),
         (("darwin", "x86_64", ""), r"no build for Macs with Intel processors: use another"),
-        (("linux", "x86_64", ""), r"no build for musl: use a system with glibc"),
+        (
+            ("linux", "x86_64", "x86_64-linux-musl"),
+            r"no build for musl: use a system with glibc",
+        ),
     ],
 )
 def test_where_there_is_none(machine: tuple[str, str, str], mend: str) -> None:
