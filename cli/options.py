@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, BadParameter, Option
 
-from impasto.runtime import Described, Field, Files, Group, Machine, Settings, describe
+from impasto.runtime import Described, Field, Files, Machine, Settings, describe
 
 if TYPE_CHECKING:
     from impasto.runtime import Manifest
 
 KINDS: tuple[type[Any], ...] = (Files, Settings, Machine)
-GROUPS: dict[Group, str] = {
+GROUPS: dict[str, str] = {
     "what": "What",
     "looks": "How it looks",
     "time": "How long",

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from .run import Run as Run
     from .settings import Described as Described
     from .settings import Files as Files
-    from .settings import Group as Group
     from .settings import Machine as Machine
     from .settings import Settings as Settings
     from .settings import check_all as check_all
@@ -80,7 +79,7 @@ _HOMES = {
     ".results.result": ("Result", "Step"),
     ".results.texts": ("Painted", "painting_texts", "read_painted"),
     ".run": ("Run",),
-    ".settings": ("Described", "Files", "Group", "Machine", "Settings", "check_all", "describe"),
+    ".settings": ("Described", "Files", "Machine", "Settings", "check_all", "describe"),
 }
 """Loaded when they are asked for: who wants the settings alone need not wait for NumPy."""
 

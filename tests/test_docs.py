@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 import subprocess
@@ -15,6 +16,7 @@ from PIL import Image
 
 import impasto.runtime
 from impasto.cli.app import run
+from impasto.cli.commands import meant
 from impasto.cli.options import flag
 from impasto.models import __path__ as models
 from impasto.runtime import Files, Machine, Settings, describe
@@ -45,7 +47,8 @@ def commands(page: Path, program: str) -> list[list[str]]:
     """The lines of code of a page that call a program, as its arguments."""
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
     lines = re.findall(rf"^    {program} (.*)$", text, re.MULTILINE)
-    return [shlex.split(line, comments=True) for line in lines]
+    found = [shlex.split(line, comments=True) for line in lines]
+    return [meant(words) for words in found] if program == "impasto" else found
 
 
 ALL = [
@@ -72,15 +75,16 @@ def test_every_command_is_one(
     monkeypatch.chdir(tmp_path)
     if arguments[0] == "export":
         arguments = [*arguments, "--head", "no_such_module:Head"]
-    code = run(_without_output(arguments))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
+    code = run(_without_pipes(arguments))
     said = capsys.readouterr().err
     if code == 2:  # a wrong setting, not a wrong option: the module is not there
         assert re.search("(no_such|my)_module", said), said
 
 
-def _without_output(arguments: list[str]) -> list[str]:
-    """``settings > mine.toml`` is the shell's."""
-    return arguments[: arguments.index(">")] if ">" in arguments else arguments
+def _without_pipes(words: list[str]) -> list[str]:
+    """``< photo.jpg`` and ``> mine.toml`` are the shell's."""
+    return words[: min(words.index(sign) if sign in words else len(words) for sign in "<>")]
 
 
 @pytest.mark.soak
@@ -96,12 +100,13 @@ def test_the_commands_of_a_page_work_one_after_another(page: Path, tmp_path: Pat
     (tmp_path / "my_module.py").write_text(_own_module(), encoding="utf-8")
     for arguments in commands(page, "impasto"):
         words = _small(arguments)
-        output = words[words.index(">") + 1] if ">" in words else None
-        command = [sys.executable, "-m", "impasto.cli.app", *_without_output(words)]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{words}: {done.stderr}"
-        if output:
-            (tmp_path / output).write_text(done.stdout)
+        found = {sign: tmp_path / words[words.index(sign) + 1] for sign in "<>" if sign in words}
+        given = found["<"].read_bytes() if "<" in found else b""
+        command = [sys.executable, "-m", "impasto.cli", *_without_pipes(words)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, input=given, check=False)
+        assert done.returncode == 0, f"{words}: {done.stderr.decode()}"
+        if ">" in found:
+            found[">"].write_bytes(done.stdout)
 
 
 def _small(arguments: list[str]) -> list[str]:
@@ -113,9 +118,12 @@ def _small(arguments: list[str]) -> list[str]:
     if "--weights" in words:  # a file of 548 MB
         words[words.index("--weights") + 1] = "shipped"
     if words[0] in ("stylize", "texture", "reconstruct"):
-        words += [] if "--size" in words else ["--size", "64"]
-        words += [] if "--iterations" in words or "--quality" in words else ["--iterations", "2"]
-    return [*words, "--overwrite"] if "-o" in words or words[0] == "resume" else words
+        small = [] if {"--size", "--width"} & {*words} else ["--size", "64"]
+        small += [] if {"--iterations", "--quality"} & {*words} else ["--iterations", "2"]
+        words[1:1] = small
+    if "<" in words or ("-o" not in words and words[0] != "resume"):
+        return words
+    return [*words, "--overwrite"]
 
 
 def _own_module() -> str:
