@@ -133,6 +133,6 @@ def _shown(value: Any) -> str:
 def api() -> str:
     """The public names; those that are used first come first."""
     names = [*FIRST, *(name for name in runtime.__all__ if name not in FIRST)]
-    homes = {name: getattr(runtime, name) for name in names}
-    entries = (f"::: {thing.__module__}.{name}\n" for name, thing in homes.items())
+    homes = runtime._MODULES  # a type alias does not know its own
+    entries = (f"::: {runtime.__name__}{homes[name]}.{name}\n" for name in names)
     return "# The API\n\nAll of it is in `impasto.runtime`.\n\n" + "\n".join(entries)
