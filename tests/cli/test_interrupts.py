@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import functools
 import json
+import os
+import pty
 import resource
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +34,9 @@ def painting_on(start: Program, photo: Path, painting: Path) -> Program:
     return run
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_finishes_the_iteration_and_saves(
     painting_on: Program, tmp_path: Path, number: int, code: int
 ) -> None:
@@ -47,6 +53,30 @@ def test_a_signal_finishes_the_iteration_and_saves(
         assert image.size == (48, 32)
         assert image.text["done"] == f"{last['iterations']} iterations, cancelled"  # type: ignore[attr-defined]
     assert [path.name for path in tmp_path.iterdir()] == ["out.png"]
+
+
+def test_nohup_goes_on(painting_on: Program, tmp_path: Path) -> None:
+    ignore = functools.partial(signal.signal, signal.SIGHUP, signal.SIG_IGN)
+    process = painting_on("-o", "out.png", preexec_fn=ignore)
+    process.send_signal(signal.SIGHUP)
+    events = [json.loads(process.stdout.readline())["event"] for _ in range(5)]
+    assert events == ["iteration"] * 5
+    assert process.poll() is None
+
+
+def test_a_terminal_that_goes_away_loses_no_picture(photo: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.png"
+    child, terminal = pty.fork()
+    if child == 0:
+        command = ("texture", photo, "-o", output, "--size", 48, "--iterations", 100_000)
+        os.execv(sys.executable, [sys.executable, "-m", "impasto.cli", *map(str, command)])
+    seen = b""
+    while b"loss" not in seen:
+        seen += os.read(terminal, 4096)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 129
+    with Image.open(output) as image:
+        image.load()
 
 
 def test_a_second_ctrl_c_stops_at_once(
