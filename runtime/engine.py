@@ -48,7 +48,9 @@ class Engine:
 
     def __init__(self, bundle: Bundle, machine: Machine) -> None:
         self._bundle = bundle
-        device = choose_device(machine.device, bundle, machine.tf32, machine.cuda_graphs)
+        device = choose_device(
+            machine.device, bundle, machine.tf32, machine.cuda_graphs, machine.providers
+        )
         self._graphs = Graphs(bundle, device, machine.threads, machine.convolutions)
         kind = self._graphs.convolutions.kind
         self._machine = replace(machine, threads=self._graphs.threads, convolutions=kind)

@@ -107,9 +107,16 @@ class Device:
     """Products of matrices and convolutions with 10 bits of mantissa instead of 23."""
     cuda_graphs: bool = False
     """Evaluations are recorded once for every slot, and played back."""
+    others: tuple[str, ...] = ()
+    """Execution providers that come before the CPU's; values stay in the CPU's memory."""
 
     def __str__(self) -> str:
         return self.kind if self.kind == "cpu" else f"{self.kind}:{self.index}"
+
+    @property
+    def is_cpu_alone(self) -> bool:
+        """Whether ONNX Runtime's own CPU provider computes all of it."""
+        return self.kind == "cpu" and not self.others
 
     @property
     def captures(self) -> bool:
@@ -119,7 +126,7 @@ class Device:
     def providers(self, captured: bool = False) -> list[Any]:
         """What ONNX Runtime is asked for, the fallback last."""
         if self.kind == "cpu":
-            return ["CPUExecutionProvider"]
+            return [*self.others, "CPUExecutionProvider"]
         options = {
             "device_id": str(self.index),
             "cudnn_conv_algo_search": "EXHAUSTIVE",

@@ -76,14 +76,22 @@ def _memory() -> str:
 
 
 def choose_device(
-    wanted: str, bundle: Bundle, tf32: bool = False, cuda_graphs: bool = False
+    wanted: str,
+    bundle: Bundle,
+    tf32: bool = False,
+    cuda_graphs: bool = False,
+    providers: tuple[str, ...] = (),
 ) -> Device:
     """The device of ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; one that has run a real graph.
 
+    ``providers`` are ONNX Runtime's, by name, to come before the CPU's own.
+
     Raises:
         DeviceError: CUDA was asked for by name and does not work.
-        SettingError: no such device exists.
+        SettingError: no such device or provider exists.
     """
+    if providers:
+        return _with_providers(wanted, providers)
     matched = re.fullmatch(r"auto|cpu|cuda(?::(\d{1,3}))?", wanted)
     if not matched:
         macs = "; Macs have cpu" if wanted in ("mps", "metal", "coreml") else ""
@@ -100,6 +108,18 @@ def choose_device(
     raise DeviceError(
         f"{device} cannot be had: {problem}; ", Field("device", "cpu"), " always works"
     )
+
+
+def _with_providers(wanted: str, providers: tuple[str, ...]) -> Device:
+    known = onnxruntime().get_available_providers()
+    for name in providers:
+        if name not in known:
+            raise SettingError("providers", name, f"this ONNX Runtime has {', '.join(known)}")
+    if wanted not in ("auto", "cpu") or "CUDAExecutionProvider" in providers:
+        raise SettingError(
+            "providers", providers[0], "CUDA comes by ", Field("device", "cuda"), " alone"
+        )
+    return Device("cpu", others=tuple(p for p in providers if p != "CPUExecutionProvider"))
 
 
 def cuda_problem(device: Device, bundle: Bundle) -> str | None:

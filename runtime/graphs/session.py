@@ -102,6 +102,9 @@ class Graph:
                 "ONNX Runtime fell back to the CPU: is there an NVIDIA driver for CUDA 13 (580 or "
                 f"newer), and are its libraries installed ({INSTALL_GPU})?"
             )
+        missing = {*device.others} - {*self._session.get_providers()}
+        if missing:
+            raise DeviceError(f"ONNX Runtime fell back from {', '.join(sorted(missing))}")
         _graphs.add(self)
 
     def run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypedDict
 
@@ -18,7 +19,7 @@ READING = (*PLANNING, "replay")
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """The first five belong to an engine, the rest to each of its runs."""
+    """The first six belong to an engine, the rest to each of its runs."""
 
     GROUP: ClassVar[Group] = "machine"
 
@@ -26,6 +27,12 @@ class Machine:
         "Where to compute; auto is CUDA where it works, else the CPU.",
         "auto",
         metavar="auto|cpu|cuda[:N]",
+        commands=RUNNING,
+    )
+    providers: tuple[str, ...] = setting(
+        "ONNX Runtime's execution providers to try before the CPU's, for those who know; untested.",
+        (),
+        metavar="NAME",
         commands=RUNNING,
     )
     threads: int | None = setting(
@@ -83,6 +90,7 @@ class MachineKeywords(TypedDict, total=False):
     """What Engine.load takes of Machine; None leaves the default."""
 
     device: str | None
+    providers: Sequence[str] | None
     threads: int | None
     convolutions: Convolutions | None
     tf32: bool | None

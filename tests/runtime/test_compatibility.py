@@ -16,7 +16,7 @@ import pytest
 
 import impasto.runtime
 from impasto.runtime import CheckpointError, Engine, SettingError, Settings, read_checkpoint
-from impasto.runtime.checkpoint import DIGEST, MAGIC
+from impasto.runtime.checkpoint import DIGEST, FORMAT, MAGIC
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"
@@ -113,8 +113,8 @@ def test_a_checkpoint_of_another_version_says_so_whatever_else_it_holds(
 
 
 def test_a_checkpoint_of_another_format(checkpoint: Path) -> None:
-    rewrite(checkpoint, lambda header: header.update(format=2))
-    with pytest.raises(CheckpointError, match="of another format than 1"):
+    rewrite(checkpoint, lambda header: header.update(format=FORMAT + 1))
+    with pytest.raises(CheckpointError, match=f"of another format than {FORMAT}"):
         read_checkpoint(checkpoint)
 
 

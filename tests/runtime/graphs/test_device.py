@@ -7,11 +7,14 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import onnxruntime
 import pytest
 
+from impasto.runtime import Engine, SettingError
 from impasto.runtime.graphs.device import MINIMUM, not_installed
 
 GPU = r"pip install onnxruntime, or .* 'onnxruntime-gpu\[cuda"
@@ -131,3 +134,25 @@ def test_the_least_version_is_what_the_package_asks_for() -> None:
 )
 def test_where_there_is_none(machine: tuple[str, str, str], mend: str) -> None:
     assert re.search(mend, not_installed(*machine))
+
+
+def test_a_provider_by_name_comes_before_the_cpu(photo: Callable[..., Any]) -> None:
+    """Azure's is in every CPU build and takes no node: so all of it is asked for, and computed."""
+    engine = Engine.load(providers=["AzureExecutionProvider"])
+    picture = photo("chelsea", 32, 48)
+    plain = Engine.load(device="cpu", convolutions="plain")
+    found, expected = (e.stylize(picture, picture, size=48, iterations=2) for e in (engine, plain))
+    assert engine.convolutions.startswith("plain")
+    assert found.loss == pytest.approx(expected.loss, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("machine", "part"),
+    [
+        ({"providers": ["TPU"]}, "this ONNX Runtime has"),
+        ({"providers": ["AzureExecutionProvider"], "device": "cuda"}, "CUDA comes by device=cuda"),
+    ],
+)
+def test_a_provider_that_cannot_be(machine: Any, part: str) -> None:
+    with pytest.raises(SettingError, match=part):
+        Engine.load(**machine)
