@@ -22,7 +22,8 @@ demo: $(DEMO)/ready ## install into a venv and paint the packaged example: demo.
 	$(DEMO)/bin/impasto stylize $(EXAMPLE)/photo.jpg --style $(EXAMPLE)/painting.jpg -o demo.png \
 		--size 320 --iterations 60 --overwrite
 
-test: check unit wheel ## every test there is
+test: check unit ## every test there is; those of the wheel on one Python
+	$(MAKE) wheel PYTHONS=$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
 check: $(TEST)/ready ## lint, format, strict types
 	$(TEST)/bin/ruff check .
