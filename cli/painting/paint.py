@@ -17,7 +17,7 @@ from impasto.cli.interrupts import interrupts
 from impasto.cli.options import Given
 
 from . import outputs, recording
-from .progress import Lines, reporter
+from .progress import reporter
 
 if TYPE_CHECKING:
     from impasto.runtime import Engine, Result, Run, Step
@@ -99,16 +99,20 @@ def follow(engine: Engine, run: Run, files: dict[str, Any]) -> None:
             with interrupts.saving:
                 record.step(step)
 
-        result, problem = _finish(run, report, on_step)
+        def cancelled() -> bool:
+            return any((interrupts.requested, report.broken, record.broken))
+
+        result, problem = _finish(run, on_step, cancelled)
         if problem is None:
             kept.save()
         if problem is None or result.iterations:
             _save(result, files, files.get("overwrite", False) or record.written)
             with interrupts.saving:
                 record.done()
-        if problem is None:
+        broken = record.broken and record.broken.spell(str)
+        if problem is None and not broken:
             report.done(files["output"], result)
-    _conclude(files["output"], result, problem or report.broken)
+    _conclude(files["output"], result, problem or broken or report.broken)
 
 
 class _Checkpoints:
@@ -143,13 +147,10 @@ class _Checkpoints:
 
 
 def _finish(
-    run: Run, report: Lines, on_step: Callable[[Step], object]
+    run: Run, on_step: Callable[[Step], object], cancelled: Callable[[], bool]
 ) -> tuple[Result, str | None]:
     """The result, and what broke the optimisation down if anything did."""
     from impasto.runtime import DivergenceError
-
-    def cancelled() -> bool:
-        return interrupts.requested or report.broken is not None
 
     try:
         return run.finish(on_step=on_step, cancel=cancelled), None

@@ -11,7 +11,7 @@ from . import outputs
 if TYPE_CHECKING:
     from PIL import Image
 
-    from impasto.runtime import Run, Step
+    from impasto.runtime import ImpastoError, Run, Step
 
 ANIMATIONS = {".webp": "WEBP", ".gif": "GIF"}
 DIAGRAMS = (".svg", ".png")
@@ -37,9 +37,19 @@ class Recording:
         self._stride = -(-total // MOST_FRAMES)
         self.written = False
         """Whether the output that is there is this run's own."""
+        self.broken: ImpastoError | None = None
+        """Why nothing more can be kept; None while it can."""
 
     def step(self, step: Step) -> None:
-        """Keep what is wanted of an iteration."""
+        """Keep what is wanted of an iteration; what cannot be written must not cost the picture."""
+        from impasto.runtime import ImageError
+
+        try:
+            self._step(step)
+        except ImageError as error:
+            self.broken = error
+
+    def _step(self, step: Step) -> None:
         self._done += 1
         files, due = self._files, self._every is None or self._done % self._every == 0
         if files.get("plot"):

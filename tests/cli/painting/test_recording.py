@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -79,3 +80,20 @@ def test_what_is_there_already_is_kept(
         assert done.returncode == 1
         assert "--overwrite" in done.stderr
     assert not (tmp_path / "out.png").exists()
+
+
+def test_frames_that_become_impossible_cost_no_picture(
+    start: Callable[..., subprocess.Popen[str]], photo: Path, tmp_path: Path
+) -> None:
+    frames = tmp_path / "frames"
+    command = ("texture", photo, "-o", "out.png", "--size", 48, "--iterations", 100_000)
+    process = start(*command, "--frames", "frames")
+    while not (frames / "000002.png").exists():
+        assert process.poll() is None
+    while frames.exists():  # a frame may come while it goes
+        shutil.rmtree(frames, ignore_errors=True)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "there is no folder frames" in said.splitlines()[-1]
+    assert "out.png holds the picture of iteration" in said.splitlines()[-1]
+    assert (tmp_path / "out.png").exists()
