@@ -17,8 +17,6 @@ import pytest
 from impasto.runtime import read_checkpoint
 
 Program = Callable[..., Any]
-MOMENTS = 14
-WRITES = 6
 PLAIN = Path(__file__).parents[1] / "data" / "plain"
 RUN = ("--model", PLAIN, "--size", 400, "--min-size", 200, "--iterations", 20, "--json")
 
@@ -72,9 +70,18 @@ def kill(process: Any, path: Path, moment: float | None) -> str:
     return str(out)
 
 
+@pytest.mark.parametrize(
+    ("moments", "writes"), [(9, 3), pytest.param(60, 20, marks=pytest.mark.soak)]
+)
 def test_killed_at_any_moment(
-    start: Program, impasto: Program, command: tuple[object, ...], tmp_path: Path
+    start: Program,
+    impasto: Program,
+    command: tuple[object, ...],
+    tmp_path: Path,
+    moments: int,
+    writes: int,
 ) -> None:
+    """``moments``: one in each of so many parts of a run; ``writes``: while a file is written."""
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     chance, path = random.Random(seed), tmp_path / "run.checkpoint"
@@ -82,10 +89,10 @@ def test_killed_at_any_moment(
     assert impasto(*command).returncode == 0
     whole = time.monotonic() - began
     expected = (tmp_path / "out.png").read_bytes()
-    moments = [*(chance.uniform(0, whole) for _ in range(MOMENTS)), *[None] * WRITES]
+    times = ((part + chance.random()) / moments * whole for part in range(moments))
     kept = ("--checkpoint", path, "--checkpoint-every", 0, "--overwrite")
     interrupted = 0
-    for moment in moments:
+    for moment in (*times, *[None] * writes):
         path.unlink(missing_ok=True)
         (tmp_path / "out.png").unlink(missing_ok=True)
         told = iterations(kill(start(*command, *kept), path, moment))
@@ -101,7 +108,7 @@ def test_killed_at_any_moment(
         assert (tmp_path / "out.png").read_bytes() == expected
         for left in tmp_path.glob(".impasto-*.tmp"):  # a kill leaves these, and nothing reads them
             left.unlink()
-    assert interrupted >= 3
+    assert interrupted >= 2
 
 
 def test_killed_in_tiles(tmp_path: Path) -> None:

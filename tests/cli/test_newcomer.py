@@ -144,19 +144,22 @@ def test_a_closed_stdout(start: Callable[..., Any]) -> None:
     assert process.stderr.read() == "impasto: stdout cannot be written: Bad file descriptor\n"
 
 
+LINES: list[tuple[str, set[str]]] = [
+    ("impasto photo.jpg painting.jpg --preset ", {"paint", "bold", "gatys2016"}),
+    ("impasto photo.jpg pain", set()),  # the shell looks for files
+    ("impasto stylize --content-layer ", {"conv4_2"}),
+    ("impasto stylize --quality d", {"draft"}),
+    ("impasto te", {"texture"}),
+    ("impasto photo.jpg --style-s", {"--style-scale"}),
+]
+
+
 @pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("impasto photo.jpg painting.jpg --preset ", {"paint", "bold", "gatys2016"}),
-        ("impasto stylize --content-layer ", {"conv4_2"}),
-        ("impasto stylize --quality d", {"draft"}),
-        ("impasto te", {"texture"}),
-        ("impasto photo.jpg --style-s", {"--style-scale"}),
-        ("impasto photo.jpg pain", set()),  # the shell looks for files
-    ],
+    ("shell", "line", "expected"),
+    [("bash", *line) for line in LINES]
+    + [(shell, *line) for shell in ("zsh", "fish") for line in LINES[:2]],
 )
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion(impasto: Program, line: str, expected: set[str], shell: str) -> None:
+def test_completion(impasto: Program, shell: str, line: str, expected: set[str]) -> None:
     words = line.split(" ")
     environment: dict[str, object] = {"_IMPASTO_COMPLETE": f"complete_{shell}"}
     if shell == "bash":
