@@ -47,6 +47,7 @@ def heads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("heads")
+@pytest.mark.soak  # tests/export/test_own.py has its parts
 def test_a_head_of_ones_own_from_export_to_picture(
     impasto: Program, photo: Path, tmp_path: Path
 ) -> None:
