@@ -55,12 +55,8 @@ class Canvas:
         self._rows, self._columns = rows, columns
         write("\n" * rows)
 
-    def draw(self, picture: Any) -> None:
-        """Draw (height, width, 3) values in [0, 1]."""
-        import numpy as np
-        from PIL import Image
-
-        image = Image.fromarray(np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8))
+    def draw(self, image: Image.Image) -> None:
+        """Draw a picture, RGB with 8 bits a channel."""
         drawn = self._draw(image, self._rows, self._columns)
         show("")
         # Saved and restored: each terminal leaves its cursor somewhere else.

@@ -103,7 +103,7 @@ class Bar(Lines):
 
     def _draw(self) -> None:
         assert self._canvas
-        self._canvas.draw(self._run.result().image)
+        self._canvas.draw(self._run.result().to_pil())
         self._drawn = time.monotonic()
 
 

@@ -85,11 +85,11 @@ class Recording:
         height, width = self._run.size
         part = min(1.0, LONGEST / max(height, width))
         size = max(1, round(width * part)), max(1, round(height * part))
-        return _eight_bits(step.image).resize(size)
+        return step.to_pil().resize(size)
 
     def _animation(self) -> bytes:
         kind = ANIMATIONS[os.path.splitext(self._files["timelapse"])[1].lower()]
-        last = _eight_bits(self._run.result().image).resize(self._pictures[0].size)
+        last = self._run.result().to_pil().resize(self._pictures[0].size)
         frames = [*self._pictures, last]
         data = BytesIO()
         frames[0].save(
@@ -158,10 +158,3 @@ def _matplotlib() -> Any:
     except ImportError:
         raise ImpastoError(Field("plot"), " needs matplotlib: pip install matplotlib") from None
     return matplotlib
-
-
-def _eight_bits(picture: Any) -> Image.Image:
-    import numpy as np
-    from PIL import Image
-
-    return Image.fromarray(np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8))
