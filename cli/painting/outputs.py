@@ -7,7 +7,10 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from impasto.runtime import Result
 
 STREAM = "-"
 """stdin where a picture is read, stdout where one is written."""
@@ -46,6 +49,20 @@ def encoding(files: dict[str, Any]) -> dict[str, Any]:
     if files.get("output") == STREAM and how["format"] is None:
         how["format"] = "png"
     return how
+
+
+def save(result: Result, files: dict[str, Any], *, overwrite: bool) -> None:
+    """Write a result where the files say, and as they say.
+
+    Raises:
+        ImageError: it cannot be written.
+    """
+    how = encoding(files) | {"metadata": not files.get("no_metadata")}
+    if files["output"] == STREAM:
+        with open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as stdout:
+            result.save(stdout, **how)
+    else:
+        result.save(files["output"], overwrite=overwrite, **how)
 
 
 def pictures(files: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -162,15 +161,9 @@ def _save(result: Result, files: dict[str, Any], overwrite: bool) -> None:
     """Where it was wanted; if that has become impossible, in the system's temporary folder."""
     from impasto.runtime import ImageError
 
-    output, how = files["output"], outputs.encoding(files)
-    metadata = not files.get("no_metadata")
     with interrupts.saving:
         try:
-            if output == outputs.STREAM:
-                with open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as stdout:
-                    result.save(stdout, metadata=metadata, **how)
-            else:
-                result.save(output, overwrite=overwrite, metadata=metadata, **how)
+            outputs.save(result, files, overwrite=overwrite)
         except ImageError as error:
             try:
                 spare = os.path.join(tempfile.gettempdir(), f"impasto-{secrets.token_hex(4)}.png")

@@ -60,12 +60,8 @@ class Recording:
             path = os.path.join(files["frames"], f"{self._done:06d}.png")
             self._run.result().save(path, overwrite=self._overwrite)
         if due and self._every is not None:
-            self._run.result().save(
-                files["output"],
-                overwrite=self._overwrite or self.written,
-                metadata=not files.get("no_metadata"),
-                **outputs.encoding(files),
-            )
+            overwrite = self._overwrite or self.written
+            outputs.save(self._run.result(), files, overwrite=overwrite)
             self.written = True
 
     def done(self) -> None:
