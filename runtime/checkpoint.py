@@ -24,6 +24,7 @@ from .inputs import Pictures
 from .level import Level
 from .machine.atomic import refusal, writing
 from .objective import Point
+from .optimizers import Optimizer
 from .planning.plan import Plan
 from .settings import Machine
 from .state import State
@@ -108,10 +109,12 @@ def save(
     about: About,
     pictures: Pictures,
     state: State | None,
-    level: Level | None,
+    optimizer: Optimizer | None,
     maps: Mapping[str, NDArray[np.float32]],
 ) -> None:
     """Write a checkpoint; the file that was there is replaced once the new one is whole.
+
+    ``optimizer`` packs the state's memory, where it has one.
 
     Raises:
         CheckpointError: it cannot be written.
@@ -119,8 +122,8 @@ def save(
     arrays = {f"style_{i}": style for i, style in enumerate(pictures.styles, start=1)}
     arrays |= {k: v for k in ("content", "image") if (v := getattr(pictures, k)) is not None}
     where = None
-    if state is not None and level is not None:
-        where, packed = _pack(state, level)
+    if state is not None:
+        where, packed = _pack(state, optimizer)
         arrays |= packed
     else:
         arrays |= _maps(maps)
@@ -202,7 +205,7 @@ def unpack(checkpoint: Checkpoint, level: Level) -> State:
     )
 
 
-def _pack(state: State, level: Level) -> tuple[Where, Arrays]:
+def _pack(state: State, optimizer: Optimizer | None) -> tuple[Where, Arrays]:
     """A state's numbers and arrays. Points that share a slot are one."""
     previous = state.memory.previous if state.memory else None
     points: list[Point] = []
@@ -218,7 +221,8 @@ def _pack(state: State, level: Level) -> tuple[Where, Arrays]:
             f"terms_{i}": point.terms,
         }
     if state.memory is not None:
-        packed = level.optimizer.pack(state.memory)
+        assert optimizer is not None
+        packed = optimizer.pack(state.memory)
         arrays |= {f"memory.{name}": array for name, array in packed.items()}
     arrays |= _maps(state.maps)
     where = Where(

@@ -52,6 +52,14 @@ def map_names(terms: Sequence[Term], maps: Maps) -> dict[Input, str]:
     return found
 
 
+def named(
+    terms: Sequence[Term], weights: Sequence[float], values: NDArray[np.float32]
+) -> dict[str, float]:
+    """The terms whose weight is not 0, by name."""
+    found = zip(terms, weights, values, strict=True)
+    return {term.name: float(value) for term, weight, value in found if weight}
+
+
 class Level:
     """One scale of a run, open."""
 
@@ -118,14 +126,9 @@ class Level:
         canvas = self._manifest.canvas
         return float(change) / (canvas.high - canvas.low)
 
-    def named(self, terms: NDArray[np.float32]) -> dict[str, float]:
-        """The terms whose weight is not 0, by name."""
-        found = zip(self._terms, self._plan.weights, terms, strict=True)
-        return {term.name: float(value) for term, weight, value in found if weight}
-
     def explain(self, point: Point) -> str:
         """Which term makes the first image's loss no number, and what to do."""
-        values = self.named(point.terms)
+        values = named(self._terms, self._plan.weights, point.terms)
         culprit = next((name for name, value in values.items() if not math.isfinite(value)), None)
         if culprit:
             return (

@@ -10,14 +10,18 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
+from .bundle.manifest import Term
 from .errors import DivergenceError
 from .graphs.pool import Graphs, RunGraphs
 from .graphs.session import Termination
 from .inputs import Pictures
-from .level import Level, Maps, map_names
+from .level import Level, Maps, map_names, named
 from .objective import Point
 from .optimizers import Memory
-from .pictures.image import Picture
+from .pictures.image import Picture, from_tensor
 from .planning.plan import Plan
 from .state import State
 
@@ -113,7 +117,7 @@ class Loop:
     def _next_scale(self, state: State) -> State:
         """The next scale's first image: its start, changed as the coarser one was."""
         coarse, fine = (self.plan.scales[state.scale + i].size for i in (0, 1))
-        image = self.pictures.refined(self.level.image(state.best), coarse, fine)
+        image = self.pictures.refined(self.image(state), coarse, fine)
         return self._begin(state.scale + 1, image, state.maps, state.iterations)
 
     def _begin(self, scale: int, image: Picture, maps: Maps, iterations: int = 0) -> State:
@@ -133,10 +137,20 @@ class Loop:
             maps=maps,
         )
 
+    def image(self, state: State) -> Picture:
+        """The best image of the state's scale, (height, width, channels).
+
+        Whatever scale is open: a run may be ended while the next one is opened.
+        """
+        return from_tensor(state.best.image.numpy(), *self.plan.scales[state.scale].size)
+
+    def named(self, values: NDArray[np.float32]) -> dict[str, float]:
+        """The terms whose weight is not 0, by name."""
+        return named(self._terms, self.plan.weights, values)
+
     def check_maps(self, maps: Maps) -> None:
         """Raise the SettingError that beginning with these maps would end in."""
-        manifest = self.graphs.bundle.manifest
-        map_names(manifest.objectives[self.plan.settings.objective].terms, maps)
+        map_names(self._terms, maps)
 
     def with_maps(self, state: State, maps: Maps) -> State:
         """The state with new regions or given maps: its image evaluated anew, nothing remembered.
@@ -148,8 +162,9 @@ class Loop:
         level.set_maps(maps)
         if state.memory is None:
             return replace(state, maps=maps)
-        point = level.evaluate(state.point.slot)
-        memory = level.optimizer.start()
+        slot = level.free_slot(state)  # ended meanwhile, it would leave a spoilt gradient
+        slot.image.update_inplace(state.point.image.numpy())
+        point, memory = level.evaluate(slot), level.optimizer.start()
         return replace(state, point=point, best=point, memory=memory, maps=maps, idle=0)
 
     def open(self, scale: int, maps: Maps) -> Level:
@@ -157,6 +172,10 @@ class Loop:
         self._level = None  # what it holds must be free before the next one takes its own
         self._level = Level(self.graphs, self.plan, self.pictures, scale, maps)
         return self._level
+
+    @property
+    def _terms(self) -> tuple[Term, ...]:
+        return self.graphs.bundle.manifest.objectives[self.plan.settings.objective].terms
 
     @property
     def level(self) -> Level:

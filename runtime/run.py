@@ -163,13 +163,13 @@ class Run:
             CheckpointError: it cannot be written.
         """
         state, loop = self._state, self._loop
-        level = None if state is None else loop.level
+        optimizer = loop.level.optimizer if state is not None and state.memory is not None else None
         about = checkpoint.About(self.plan, self._machine, self._bundle, dict(notes or {}))
-        checkpoint.save(path, about, loop.pictures, state, level, self._maps)
+        checkpoint.save(path, about, loop.pictures, state, optimizer, self._maps)
 
     def result(self) -> Result:
         """The best picture so far at the finest scale reached, in the final size."""
-        state, named, loop = self._state, self._named, self._loop
+        state, named, loop = self._state, self._loop.named, self._loop
         picture = self._image()
         if picture.shape[:2] != self.size:
             picture = resize(picture, *self.size)
@@ -222,7 +222,7 @@ class Run:
             iteration=state.iteration,
             iterations=scale.iterations,
             loss=state.point.loss,
-            terms=self._named(state.point.terms),
+            terms=self._loop.named(state.point.terms),
             seconds=time.perf_counter() - self._started,
             fraction=(done + state.iteration * scale.work) / self.plan.work,
             _image=self._image,
@@ -232,11 +232,7 @@ class Run:
         state, pictures = self._state, self._loop.pictures
         if state is None:
             return pictures.shown(pictures.start(self.size))
-        return pictures.shown(self._loop.level.image(state.best))
-
-    def _named(self, terms: NDArray[np.float32]) -> dict[str, float]:
-        assert self._state is not None
-        return self._loop.level.named(terms)
+        return pictures.shown(self._loop.image(state))
 
     def _timer(self, deadline: float | None) -> threading.Timer | None:
         if deadline is None:
