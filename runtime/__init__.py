@@ -20,15 +20,19 @@ if TYPE_CHECKING:
     from .engine import Engine as Engine
     from .errors import BundleError as BundleError
     from .errors import CheckpointError as CheckpointError
+    from .errors import DeadlineError as DeadlineError
     from .errors import DeviceError as DeviceError
     from .errors import DivergenceError as DivergenceError
     from .errors import Field as Field
     from .errors import ImageError as ImageError
     from .errors import ImpastoError as ImpastoError
     from .errors import OutOfMemoryError as OutOfMemoryError
+    from .errors import QueueFull as QueueFull
     from .errors import SettingError as SettingError
     from .graphs.installation import Installation as Installation
     from .graphs.installation import examine_installation as examine_installation
+    from .jobs import Job as Job
+    from .jobs import Jobs as Jobs
     from .machine.memory import show_bytes as show_bytes
     from .machine.outputs import check_file as check_file
     from .machine.outputs import write_file as write_file
@@ -60,15 +64,18 @@ _HOMES = {
     ".errors": (
         "BundleError",
         "CheckpointError",
+        "DeadlineError",
         "DeviceError",
         "DivergenceError",
         "Field",
         "ImageError",
         "ImpastoError",
         "OutOfMemoryError",
+        "QueueFull",
         "SettingError",
     ),
     ".graphs.installation": ("Installation", "examine_installation"),
+    ".jobs": ("Job", "Jobs"),
     ".machine.memory": ("show_bytes",),
     ".machine.outputs": ("check_file", "write_file"),
     ".pictures.sources": ("Source", "Stream"),

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from typing import IO, Any
@@ -153,18 +154,8 @@ def load(path: str | os.PathLike[str], bundle: str | None = None) -> Checkpoint:
     Raises:
         CheckpointError: it is none, or not for this bundle and this version.
     """
-    try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            header = _header(file, size, str(path))
-            if bundle is not None and header.bundle != bundle:
-                raise CheckpointError(
-                    f"{path}: it is of another bundle: resume it with the one that it began with"
-                )
-            return Checkpoint(header, _arrays(file, header, size, str(path)))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise CheckpointError(f"{path}: cannot be read: {reason}") from None
+    with _opened(path, bundle) as (file, size, header):
+        return Checkpoint(header, _arrays(file, header, size, str(path)))
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> CheckpointHeader:
@@ -174,6 +165,35 @@ def read_checkpoint(path: str | os.PathLike[str]) -> CheckpointHeader:
         CheckpointError: it is cut short, altered or of another version.
     """
     return load(path).header
+
+
+def read_header(path: str | os.PathLike[str], bundle: str) -> CheckpointHeader:
+    """What a checkpoint of a bundle says of itself; whether its arrays are whole is not looked at.
+
+    Raises:
+        CheckpointError: it is none, or not for this bundle and this version.
+    """
+    with _opened(path, bundle) as (_, _, header):
+        return header
+
+
+@contextmanager
+def _opened(
+    path: str | os.PathLike[str], bundle: str | None
+) -> Iterator[tuple[IO[bytes], int, CheckpointHeader]]:
+    """A checkpoint's file after its header, its size, and the header."""
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            header = _header(file, size, str(path))
+            if bundle is not None and header.bundle != bundle:
+                raise CheckpointError(
+                    f"{path}: it is of another bundle: resume it with the one that it began with"
+                )
+            yield file, size, header
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise CheckpointError(f"{path}: cannot be read: {reason}") from None
 
 
 def unpack(checkpoint: Checkpoint, level: Level) -> State:

@@ -148,7 +148,8 @@ class Engine:
         with planning():
             plan, machine = self._plan(inputs, given)
             reservation = self._reserve(plan, machine)
-        run = self._run(inputs, plan, machine, reservation)
+        room = plan.memory + budget(machine.memory)  # its own, and what nobody has
+        run = self._run(inputs, plan, machine, reservation, room)
         if maps:
             run.set_maps(maps)
         return run
@@ -192,7 +193,8 @@ class Engine:
             reservation = self._reserve(plan, machine)
         stopped = known.was_stopped and plan == known.plan
         until = (known.iterations, known.stopped) if stopped else None
-        run = self._run(inputs, plan, machine, reservation, until)
+        room = plan.memory + budget(machine.memory)
+        run = self._run(inputs, plan, machine, reservation, room, until)
         if not any_input:
             known.check_inputs(run.hashes)
         if maps:
@@ -205,9 +207,10 @@ class Engine:
         plan: Plan,
         machine: Machine,
         reservation: Reservation,
+        room: int,
         until: tuple[int, Stopped] | None = None,
     ) -> Run:
-        room = plan.memory + budget(machine.memory)  # its own, and what nobody has
+        """Decode, within so many bytes."""
         pictures = inputs.read(self.manifest, plan, machine.max_pixels, room)
         loop = Loop(self._graphs, plan, pictures)
         return Run(loop, machine, self._bundle.digest, reservation, until=until)
@@ -279,8 +282,16 @@ class Engine:
         plan, _ = self._plan(inputs, given)
         return estimate(self._graphs, plan)
 
-    def _plan(self, inputs: Inputs, given: RunKeywords) -> tuple[Plan, Machine]:
-        """From headers alone: no picture is decoded."""
+    def _begin(self, inputs: Inputs, plan: Plan, machine: Machine, room: int) -> Run:
+        """The run of a plan that was made earlier, for so many bytes."""
+        with planning():
+            reservation = self._reserve(plan, machine)
+        return self._run(inputs, plan, machine, reservation, room)
+
+    def _plan(
+        self, inputs: Inputs, given: RunKeywords, room: int | None = None
+    ) -> tuple[Plan, Machine]:
+        """From headers alone: no picture is decoded. ``room``: the bytes to plan for."""
         own = {name: value for name, value in given.items() if name in RUN_FIELDS}
         machine = replace(self._machine, **check_all(Machine, own))
         settings = self.settings(
@@ -289,7 +300,8 @@ class Engine:
             image=inputs.image is not None,
             **cast(SettingsKeywords, {k: v for k, v in given.items() if k not in own}),
         )
-        room = budget(machine.memory) + self._graphs.held
+        if room is None:
+            room = budget(machine.memory) + self._graphs.held
         sizes = inputs.sizes(self.manifest, machine.max_pixels, room)
         return make_plan(self.manifest, settings, sizes, room), machine
 

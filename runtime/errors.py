@@ -3,10 +3,12 @@
 ImpastoError
 ├── BundleError       a model folder that is incomplete, altered or of another schema
 ├── CheckpointError   a checkpoint that is cut short, altered, or of another bundle or version
+├── DeadlineError     a job's time was over before it began
 ├── DeviceError       no ONNX Runtime, or not the device that was asked for
 ├── DivergenceError   the loss stopped being a number; holds the last good picture
 ├── ImageError        a picture that cannot be read or written
 ├── OutOfMemoryError  the system has no more memory; a MemoryError too
+├── QueueFull         more jobs wait than may
 └── SettingError      a value that makes no sense; holds its field, the value and the mend
 
 A sentence names a setting by a ``Field``, which every face spells its own way: ``size=`` here,
@@ -57,6 +59,10 @@ class CheckpointError(ImpastoError):
     """A checkpoint that cannot be resumed."""
 
 
+class DeadlineError(ImpastoError):
+    """A job whose time was over before it began."""
+
+
 class DeviceError(ImpastoError):
     """A device, or a build of ONNX Runtime, that cannot be had."""
 
@@ -78,6 +84,10 @@ class ImageError(ImpastoError):
 
 class OutOfMemoryError(ImpastoError, MemoryError):
     """The system has no more memory."""
+
+
+class QueueFull(ImpastoError):  # noqa: N818 - as queue.Full
+    """As many jobs wait as may: give this one later."""
 
 
 class SettingError(ImpastoError, ValueError):

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from . import checkpoint
 from .graphs.session import Terminated
 from .loop import Loop
 from .machine.memory import Reservation
 from .pictures.image import Picture, resize
+from .pictures.writing.encode import to_pil
 from .planning.estimate import AROUND, expected_memory, expected_seconds
 from .planning.plan import Plan
 from .results.result import Result, Step
@@ -59,6 +61,15 @@ class Run:
     def hashes(self) -> dict[str, str]:
         """SHA-256 of the pixels of each picture as the run took them, by name."""
         return self._loop.pictures.hashes
+
+    @property
+    def image(self) -> Picture:
+        """The picture now, (height, width, 3) float32 in [0, 1]; any thread may ask for it."""
+        return self._image()
+
+    def to_pil(self) -> Image.Image:
+        """The picture now, RGB with 8 bits a channel, rounded."""
+        return to_pil(self.image)
 
     @property
     def seed(self) -> int:
@@ -229,10 +240,13 @@ class Run:
         )
 
     def _image(self) -> Picture:
-        state, pictures = self._state, self._loop.pictures
-        if state is None:
-            return pictures.shown(pictures.start(self.size))
-        return pictures.shown(self._loop.image(state))
+        """The picture now; also while another thread iterates, which may use its slot again."""
+        pictures = self._loop.pictures
+        while (state := self._state) is not None:
+            image = self._loop.image(state)
+            if self._state is state:
+                return pictures.shown(image)
+        return pictures.shown(pictures.start(self.size))
 
     def _timer(self, deadline: float | None) -> threading.Timer | None:
         if deadline is None:

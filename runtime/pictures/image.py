@@ -13,8 +13,7 @@ import logging
 import math
 import os
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +22,9 @@ from PIL import Image
 from impasto.runtime.errors import Field, ImageError, ImpastoError
 from impasto.runtime.machine.memory import allowance, show_bytes
 
+from .arrays import Given
 from .formats.decode import open_header, stored
-from .formats.stored import Stored, turned, unit
+from .formats.stored import Stored, turned
 from .quiet import quiet
 from .shapes import (
     BAND,
@@ -58,6 +58,7 @@ __all__ = [
     "picture_size",
     "read_picture",
     "read_texts",
+    "reading_memory",
     "resample",
     "resize",
     "to_tensor",
@@ -123,11 +124,7 @@ def read_picture(
     """
     with _opened(source, name, max_pixels, memory) as picture:
         _check_side(picture, least)
-        height, width = size = picture.size
-        if within is not None and (height > within[0] or width > within[1]):
-            size = within
-            picture.reduce(*size)
-        peak = picture.decoding + _WORKING * max(BAND, picture.width) + 12 * size[0] * size[1]
+        size, peak = _reduced(picture, within)
         if peak > memory:
             raise ImageError(
                 f"{picture.name} takes {show_bytes(peak)} to read, and {show_bytes(memory)} are "
@@ -141,6 +138,29 @@ def read_picture(
         return result
 
 
+def reading_memory(
+    source: Source, *, name: str = "", max_pixels: int = MAX_PIXELS, within: tuple[int, int]
+) -> int:
+    """Bytes that ``read_picture`` will need for ``source``, from its header alone.
+
+    Raises ImageError as ``picture_size`` does.
+    """
+    with _opened(source, name, max_pixels, math.inf) as picture:
+        return _reduced(picture, within)[1]
+
+
+def _reduced(
+    picture: Stored | Given, within: tuple[int, int] | None
+) -> tuple[tuple[int, int], int]:
+    """(height, width) and bytes of what is read, no larger than ``within``."""
+    height, width = size = picture.size
+    if within is not None and (height > within[0] or width > within[1]):
+        size = within
+        picture.reduce(*size)
+    peak = picture.decoding + _WORKING * max(BAND, picture.width) + 12 * size[0] * size[1]
+    return size, peak
+
+
 def read_texts(source: Source) -> dict[str, str]:
     """The texts in a picture's file, which is not decoded; none in an array.
 
@@ -150,72 +170,12 @@ def read_texts(source: Source) -> dict[str, str]:
         return texts_of(picture.image) if isinstance(picture, Stored) else {}
 
 
-def check_values(
-    source: object, name: str, channels: int, low: float, high: float, least: tuple[int, int]
-) -> NDArray[np.float32]:
-    """What fills a canvas that is no picture's: an array (height, width, channels) of floats.
-
-    Raises ImageError for another kind, shape or range, or a side below ``least``.
-    """
-    if not isinstance(source, np.ndarray) or source.dtype.kind != "f" or source.ndim != 3:
-        raise ImageError(
-            f"{name} is no array of floats; give one, (height, width, {channels}), for this canvas"
-        )
-    if source.shape[2] != channels or source.shape[0] < least[0] or source.shape[1] < least[1]:
-        raise ImageError(
-            f"{name} has shape {source.shape}; give (height, width, {channels}), at least "
-            f"{least[0]} x {least[1]}"
-        )
-    if not low <= source.min() <= source.max() <= high:  # false for NaN too
-        raise ImageError(
-            f"{name} holds {source.min():g} to {source.max():g}; give {low:g} to {high:g}"
-        )
-    return source.astype(np.float32)
-
-
-@dataclass
-class _Given:
-    """An array that somebody gave, as ``Stored`` is a file."""
-
-    array: NDArray[Any]
-    name: str
-    orientation = 1
-    decoding = 0
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return self.height, self.width
-
-    def __post_init__(self) -> None:
-        array = self.array
-        if array.ndim not in {2, 3} or array.shape[2:] not in {(), (3,)}:
-            raise ImageError(f"{self.name} has shape {array.shape}; give (height, width, 3) as RGB")
-        if array.dtype != np.uint8 and array.dtype.kind != "f":
-            raise ImageError(f"{self.name} holds {array.dtype}; give uint8, or floats from 0 to 1")
-        self.height, self.width = self.extent = array.shape[:2]
-
-    def reduce(self, height: int, width: int) -> None:
-        """As in ``Stored``: there is nothing to decode."""
-
-    def load(self) -> None:
-        array = self.array
-        self._white = 255 if array.dtype == np.uint8 else 1
-        low, high = array.min(), array.max()
-        if not 0 <= low <= high <= self._white:  # false for NaN too
-            raise ImageError(
-                f"{self.name} holds {low:g} to {high:g}; give floats from 0 to 1, or uint8"
-            )
-
-    def rows(self, top: int, bottom: int) -> NDArray[np.float32]:
-        return unit(self.array[top:bottom], self._white)
-
-
 @contextmanager
-def _opened(source: Source, name: str, max_pixels: int, memory: float) -> Iterator[Stored | _Given]:
+def _opened(source: Source, name: str, max_pixels: int, memory: float) -> Iterator[Stored | Given]:
     """What ``source`` is, up to its pixels; its size is in the limits."""
     if isinstance(source, np.ndarray):
         with _readable(name := name or "the array"):
-            picture: Stored | _Given = _Given(source, name)
+            picture: Stored | Given = Given(source, name)
             _check_size(picture, max_pixels)
             yield picture
         return
@@ -253,7 +213,7 @@ def _name(source: object, role: str) -> str:
     return role or ("the file object" if hasattr(source, "read") else "the picture")
 
 
-def _check_side(picture: Stored | _Given, least: tuple[int, int]) -> None:
+def _check_side(picture: Stored | Given, least: tuple[int, int]) -> None:
     height, width = picture.size
     if height < least[0] or width < least[1]:
         raise ImageError(
@@ -262,7 +222,7 @@ def _check_side(picture: Stored | _Given, least: tuple[int, int]) -> None:
         )
 
 
-def _check_size(picture: Stored | _Given, max_pixels: int) -> None:
+def _check_size(picture: Stored | Given, max_pixels: int) -> None:
     height, width = picture.height, picture.width
     if height * width > max_pixels:
         raise ImageError(

@@ -470,6 +470,7 @@ def test_the_public_names() -> None:
         "BundleError",
         "CheckpointError",
         "CheckpointHeader",
+        "DeadlineError",
         "Described",
         "DeviceError",
         "DivergenceError",
@@ -480,11 +481,14 @@ def test_the_public_names() -> None:
         "ImageError",
         "ImpastoError",
         "Installation",
+        "Job",
+        "Jobs",
         "Machine",
         "Manifest",
         "OutOfMemoryError",
         "Painted",
         "Plan",
+        "QueueFull",
         "Result",
         "Run",
         "Scale",
@@ -512,7 +516,14 @@ def test_the_public_names() -> None:
 
 def test_what_public_calls_return_is_public() -> None:
     public = {getattr(impasto.runtime, name) for name in impasto.runtime.__all__}
-    for kind in (Engine, impasto.runtime.Run, impasto.runtime.Step, impasto.runtime.Result):
+    for kind in (
+        Engine,
+        impasto.runtime.Run,
+        impasto.runtime.Step,
+        impasto.runtime.Result,
+        impasto.runtime.Job,
+        impasto.runtime.Jobs,
+    ):
         for name, member in inspect.getmembers(kind):
             function = member.fget if isinstance(member, property) else member
             if name.startswith("_") or not callable(function):

@@ -39,7 +39,9 @@ def begin(engine: Engine, photo: Callable[..., Picture]) -> Any:
             return new
         *coarse, fine = new.plan.scales
         scales = (*coarse, dataclasses.replace(fine, tile_pixels=TILE))
-        loop = Loop(engine._graphs, dataclasses.replace(new.plan, scales=scales), new._loop.pictures)
+        loop = Loop(
+            engine._graphs, dataclasses.replace(new.plan, scales=scales), new._loop.pictures
+        )
         return Run(loop, new._machine, engine._bundle.digest, new._reservation)
 
     return run
@@ -64,7 +66,9 @@ class Counted:
         self.calls, self.at, self.target = 0, at, run
 
 
-@pytest.mark.parametrize(("optimizer", "tiled"), [("lbfgs", False), ("lbfgs", True), ("adam", True)])
+@pytest.mark.parametrize(
+    ("optimizer", "tiled"), [("lbfgs", False), ("lbfgs", True), ("adam", True)]
+)
 def test_cancelled_at_any_call_of_a_graph(
     begin: Any,
     engine: Engine,

@@ -1,17 +1,15 @@
-"""What a run is given: sources, whose sizes are told from headers, and the pictures in them."""
+"""The pictures of a run, decoded, and the images that are made of them."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from .bundle.manifest import Canvas, Manifest
-from .errors import SettingError
-from .pictures.color import (
+from impasto.runtime.bundle.manifest import Canvas, Manifest
+from impasto.runtime.pictures.color import (
     ColorMap,
     Moments,
     blend_moments,
@@ -20,24 +18,13 @@ from .pictures.color import (
     transport,
     with_chroma,
 )
-from .pictures.image import (
-    Picture,
-    Source,
-    check_values,
-    held,
-    middle,
-    picture_size,
-    read_picture,
-    resample,
-)
-from .planning.plan import Plan
-from .planning.sizes import Size, Sizes, cover_size, is_cropped, style_sizes
-from .settings import Settings
+from impasto.runtime.pictures.image import Picture, resample
+from impasto.runtime.planning.plan import Plan
+from impasto.runtime.planning.sizes import Size
+from impasto.runtime.settings import Settings
 
 BLANK = ("noise", "gray")
 """First images that are no picture."""
-CONTENT, IMAGE = "the content", "the first image"
-"""What errors call pictures that have no path."""
 REDUCED = 4
 """Times a side: ``detail`` is of what a picture loses that is made so much smaller."""
 
@@ -187,124 +174,3 @@ def of_plan(
         settings=plan.settings,
         canvas=manifest.canvas,
     )
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The sources, not read yet."""
-
-    content: Source | None
-    styles: tuple[Source, ...]
-    image: Source | None
-
-    @classmethod
-    def of(
-        cls, content: Source | None, style: Source | Sequence[Source] | None, image: Source | None
-    ) -> Inputs:
-        """As the API takes them: one style, several, or none. File objects are read, each once.
-
-        Raises:
-            ImageError: a file object cannot be read.
-        """
-        found: dict[int, Source] = {}
-
-        def once(source: Source, name: str) -> Source:
-            if id(source) not in found:
-                found[id(source)] = held(source, name)
-            return found[id(source)]
-
-        if style is None:
-            styles: tuple[Source, ...] = ()
-        elif isinstance(style, list | tuple):
-            styles = tuple(style)
-        else:
-            styles = (style,)  # type: ignore[assignment]
-        return cls(
-            content=None if content is None else once(content, CONTENT),
-            styles=tuple(once(s, name) for s, name in zip(styles, _names(styles), strict=True)),
-            image=None if image is None else once(image, IMAGE),
-        )
-
-    def sizes(self, manifest: Manifest, max_pixels: int, memory: int) -> Sizes:
-        """From headers alone, within so many bytes.
-
-        Raises:
-            ImageError: a source is no picture, too large or too small.
-        """
-
-        def size(source: Source, name: str) -> Size:
-            if not manifest.canvas.is_rgb:
-                height, width, _ = _values(source, name, manifest).shape
-                return height, width
-            least = manifest.encoder.alignment
-            return picture_size(
-                source, name=name, max_pixels=max_pixels, memory=memory, least=least
-            )
-
-        named = zip(self.styles, _names(self.styles), strict=True)
-        return Sizes(
-            content=None if self.content is None else size(self.content, CONTENT),
-            styles=tuple(size(style, name) for style, name in named),
-            image=None if self.image is None else size(self.image, IMAGE),
-        )
-
-    def check_like(self, sizes: Sizes) -> None:
-        """See whether they are as many as those of the sizes.
-
-        Raises:
-            SettingError: one is missing, or too many.
-        """
-        for name, mine, theirs in (
-            ("content", self.content is not None, sizes.content is not None),
-            ("style", len(self.styles), len(sizes.styles)),
-            ("init_image", self.image is not None, sizes.image is not None),
-        ):
-            if mine != theirs:
-                raise SettingError(
-                    name, int(mine), f"it was painted from {int(theirs)}: give as many"
-                )
-
-    def read(self, manifest: Manifest, plan: Plan, max_pixels: int, memory: int) -> Pictures:
-        """Decoded, within so many bytes, and no larger than the plan needs.
-
-        Raises:
-            ImageError: a picture is damaged, or takes more memory.
-        """
-        least = manifest.encoder.alignment
-
-        def read(source: Source, name: str, most: Size) -> Picture:
-            if not manifest.canvas.is_rgb:
-                return _values(source, name, manifest)
-            return read_picture(
-                source, name=name, max_pixels=max_pixels, within=most, memory=memory, least=least
-            )
-
-        def fitted(source: Source | None, name: str, shape: Size | None) -> Picture | None:
-            if source is None or shape is None:
-                return None
-            if not is_cropped(plan.settings):
-                return read(source, name, plan.size)
-            picture = middle(read(source, name, cover_size(shape, plan.size)), *plan.size)
-            return picture.clip(manifest.canvas.low, manifest.canvas.high, out=picture)
-
-        sizes = style_sizes(plan.settings, plan.sizes, plan.size, least)
-        named = zip(self.styles, _names(self.styles), sizes, strict=True)
-        return of_plan(
-            manifest,
-            plan,
-            content=fitted(self.content, CONTENT, plan.sizes.content),
-            styles=tuple(read(style, name, most) for style, name, most in named),
-            image=fitted(self.image, IMAGE, plan.sizes.image),
-        )
-
-
-def _names(styles: tuple[Source, ...]) -> list[str]:
-    """What errors call styles that have no path."""
-    if len(styles) == 1:
-        return ["the style"]
-    return [f"style {number}" for number in range(1, len(styles) + 1)]
-
-
-def _values(source: Source, name: str, manifest: Manifest) -> Picture:
-    canvas, least = manifest.canvas, manifest.encoder.alignment
-    return check_values(source, name, canvas.channels, canvas.low, canvas.high, least)

@@ -1,0 +1,181 @@
+"""What a run is given: sources, whose sizes are told from headers, not read yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from impasto.runtime.bundle.manifest import Manifest
+from impasto.runtime.errors import SettingError
+from impasto.runtime.pictures.arrays import check_values
+from impasto.runtime.pictures.image import (
+    Picture,
+    Source,
+    held,
+    middle,
+    picture_size,
+    read_picture,
+    reading_memory,
+)
+from impasto.runtime.planning.plan import Plan
+from impasto.runtime.planning.sizes import Size, Sizes, cover_size, is_cropped, style_sizes
+
+from .packed import Packed, pack, unpack
+from .pictures import Pictures, of_plan
+
+CONTENT, IMAGE = "the content", "the first image"
+"""What errors call pictures that have no path."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The sources, not read yet."""
+
+    content: Source | Packed | None
+    styles: tuple[Source | Packed, ...]
+    image: Source | Packed | None
+
+    @classmethod
+    def of(
+        cls, content: Source | None, style: Source | Sequence[Source] | None, image: Source | None
+    ) -> Inputs:
+        """As the API takes them: one style, several, or none. File objects are read, each once.
+
+        Raises:
+            ImageError: a file object cannot be read.
+        """
+        found: dict[int, Source] = {}
+
+        def once(source: Source, name: str) -> Source:
+            if id(source) not in found:
+                found[id(source)] = held(source, name)
+            return found[id(source)]
+
+        if style is None:
+            styles: tuple[Source, ...] = ()
+        elif isinstance(style, list | tuple):
+            styles = tuple(style)
+        else:
+            styles = (style,)  # type: ignore[assignment]
+        return cls(
+            content=None if content is None else once(content, CONTENT),
+            styles=tuple(once(s, name) for s, name in zip(styles, _names(styles), strict=True)),
+            image=None if image is None else once(image, IMAGE),
+        )
+
+    def packed(self) -> Inputs:
+        """The same for later: no pixels are held, but compressed ones."""
+        return Inputs(
+            content=None if self.content is None else pack(self.content),
+            styles=tuple(pack(style) for style in self.styles),
+            image=None if self.image is None else pack(self.image),
+        )
+
+    def sizes(self, manifest: Manifest, max_pixels: int, memory: int) -> Sizes:
+        """From headers alone, within so many bytes.
+
+        Raises:
+            ImageError: a source is no picture, too large or too small.
+        """
+
+        def size(packed: Source | Packed, name: str) -> Size:
+            source = unpack(packed)
+            if not manifest.canvas.is_rgb:
+                height, width, _ = _values(source, name, manifest).shape
+                return height, width
+            least = manifest.encoder.alignment
+            return picture_size(
+                source, name=name, max_pixels=max_pixels, memory=memory, least=least
+            )
+
+        named = zip(self.styles, _names(self.styles), strict=True)
+        return Sizes(
+            content=None if self.content is None else size(self.content, CONTENT),
+            styles=tuple(size(style, name) for style, name in named),
+            image=None if self.image is None else size(self.image, IMAGE),
+        )
+
+    def check_like(self, sizes: Sizes) -> None:
+        """See whether they are as many as those of the sizes.
+
+        Raises:
+            SettingError: one is missing, or too many.
+        """
+        for name, mine, theirs in (
+            ("content", self.content is not None, sizes.content is not None),
+            ("style", len(self.styles), len(sizes.styles)),
+            ("init_image", self.image is not None, sizes.image is not None),
+        ):
+            if mine != theirs:
+                raise SettingError(
+                    name, int(mine), f"it was painted from {int(theirs)}: give as many"
+                )
+
+    def peak(self, manifest: Manifest, plan: Plan, max_pixels: int) -> int:
+        """Bytes that ``read`` needs for the one that needs most, from headers alone.
+
+        Raises:
+            ImageError: a source is no picture, too large or too small.
+        """
+        if not manifest.canvas.is_rgb:
+            return 0
+        sizes = style_sizes(plan.settings, plan.sizes, plan.size, manifest.encoder.alignment)
+        found = [
+            *zip(self.styles, _names(self.styles), sizes, strict=True),
+            *(
+                (s, n, plan.size)
+                for s, n in ((self.content, CONTENT), (self.image, IMAGE))
+                if s is not None
+            ),
+        ]
+        needs = (
+            reading_memory(unpack(source), name=name, max_pixels=max_pixels, within=most)
+            for source, name, most in found
+        )
+        return max(needs, default=0)
+
+    def read(self, manifest: Manifest, plan: Plan, max_pixels: int, memory: int) -> Pictures:
+        """Decoded, within so many bytes, and no larger than the plan needs.
+
+        Raises:
+            ImageError: a picture is damaged, or takes more memory.
+        """
+        least = manifest.encoder.alignment
+
+        def read(packed: Source | Packed, name: str, most: Size) -> Picture:
+            source = unpack(packed)
+            if not manifest.canvas.is_rgb:
+                return _values(source, name, manifest)
+            return read_picture(
+                source, name=name, max_pixels=max_pixels, within=most, memory=memory, least=least
+            )
+
+        def fitted(source: Source | Packed | None, name: str, shape: Size | None) -> Picture | None:
+            if source is None or shape is None:
+                return None
+            if not is_cropped(plan.settings):
+                return read(source, name, plan.size)
+            picture = middle(read(source, name, cover_size(shape, plan.size)), *plan.size)
+            return picture.clip(manifest.canvas.low, manifest.canvas.high, out=picture)
+
+        sizes = style_sizes(plan.settings, plan.sizes, plan.size, least)
+        named = zip(self.styles, _names(self.styles), sizes, strict=True)
+        return of_plan(
+            manifest,
+            plan,
+            content=fitted(self.content, CONTENT, plan.sizes.content),
+            styles=tuple(read(style, name, most) for style, name, most in named),
+            image=fitted(self.image, IMAGE, plan.sizes.image),
+        )
+
+
+def _names(styles: tuple[object, ...]) -> list[str]:
+    """What errors call styles that have no path."""
+    if len(styles) == 1:
+        return ["the style"]
+    return [f"style {number}" for number in range(1, len(styles) + 1)]
+
+
+def _values(source: Source, name: str, manifest: Manifest) -> Picture:
+    canvas, least = manifest.canvas, manifest.encoder.alignment
+    return check_values(source, name, canvas.channels, canvas.low, canvas.high, least)
