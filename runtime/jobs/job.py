@@ -9,13 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from traceback import clear_frames
 from typing import Any, Literal
 
 from PIL import Image
 
 from impasto.runtime.errors import CheckpointError, DeadlineError, ImpastoError, SettingError
+from impasto.runtime.pictures.image import Picture
 from impasto.runtime.planning.plan import Plan
 from impasto.runtime.results.result import Result, Step
 from impasto.runtime.run import Run
@@ -176,15 +177,22 @@ class Job:
         try:
             result = self._painted(order)
         except CancelledError:
-            self._run = None
+            self._forget()
             self._take_out()
         except BaseException as error:
-            self._run = None
+            self._forget()
             clear_frames(error.__traceback__)  # they hold what the run held
             self._future.set_exception(error)
         else:
-            self._run = None
+            self._forget(result.image)
             self._future.set_result(result)
+
+    def _forget(self, image: Picture | None = None) -> None:
+        """Hold the last step's picture instead of the run, which holds all that it worked with."""
+        run, self._run = self._run, None
+        if run is not None and self._step is not None:
+            last = run.image if image is None else image
+            self._step = replace(self._step, _image=lambda: last)
 
     def _painted(self, order: Order) -> Result:
         run = order.begin()

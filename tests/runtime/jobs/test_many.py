@@ -10,21 +10,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import pytest
 from numpy.typing import NDArray
 
 from impasto.runtime import Engine, ImpastoError, Job, Jobs, QueueFull
+from impasto.runtime.machine.memory import trim
 
 PLAIN = Path(__file__).parents[2] / "data" / "plain"
-GROWTH = 20_000_000
+GROWTH = 8_000_000
 """Bytes that a process may grow by after it is warm: the allocator's, not ours."""
 
 
 def used() -> tuple[int, int, int]:
     """Resident bytes, open files and threads."""
     gc.collect()
+    trim()
     process = psutil.Process()
     end = time.monotonic() + 10
     while threading.active_count() > 3 and time.monotonic() < end:  # timers that were cancelled
@@ -76,4 +77,3 @@ def test_memory_files_and_threads_stay(count: int, photo: Callable[..., NDArray[
     assert files <= warm[1]
     assert threads <= warm[2]
     assert memory <= warm[0] + GROWTH + images
-    assert np.isfinite(sum(job.result().loss for job in kept if job.status == "done"))
