@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from .machine.memory import show_bytes as show_bytes
     from .machine.outputs import check_file as check_file
     from .machine.outputs import write_file as write_file
+    from .pictures.paintings import Painting as Painting
+    from .pictures.paintings import paintings as paintings
     from .pictures.sources import Source as Source
     from .pictures.sources import Stream as Stream
     from .pictures.writing.encode import check_output as check_output
@@ -78,6 +80,7 @@ _HOMES = {
     ".jobs": ("Job", "Jobs"),
     ".machine.memory": ("show_bytes",),
     ".machine.outputs": ("check_file", "write_file"),
+    ".pictures.paintings": ("Painting", "paintings"),
     ".pictures.sources": ("Source", "Stream"),
     ".pictures.writing.encode": ("check_output",),
     ".planning.estimate": ("Estimate",),

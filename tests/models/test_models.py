@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from impasto.runtime import ImageError, paintings
 from impasto.runtime.bundle.bundle import Bundle
+from impasto.runtime.pictures import paintings as listed
 from impasto.runtime.pictures.image import read_picture
 
 MODELS = Path(str(resources.files("impasto.models")))
@@ -37,6 +41,41 @@ def test_the_example_can_be_painted(name: str) -> None:
     height, width, channels = read_picture(MODELS / "example" / name).shape
     assert min(height, width) >= 256
     assert channels == 3
+
+
+def test_the_paintings_are_those_of_the_list_and_no_others() -> None:
+    folder = MODELS / "paintings"
+    found = paintings()
+    assert 9 <= len(found) == len({painting.name for painting in found})
+    files = {"README.md", "paintings.json", *(painting.path.name for painting in found)}
+    assert {path.name for path in folder.iterdir()} == files
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    for painting in found:
+        assert re.fullmatch(r"[a-z0-9-]+", painting.name)
+        assert painting.path == folder / f"{painting.name}.jpg"
+        assert painting.path.stat().st_size <= 110_000
+        with Image.open(painting.path) as image:
+            assert (image.format, image.mode) == ("JPEG", "RGB")
+            assert image.size == (painting.width, painting.height)
+            assert {*image.info} <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+        assert 480 <= max(painting.width, painting.height) <= 512
+        (row,) = (
+            line for line in readme.splitlines() if line.startswith(f"| {painting.name}.jpg | ")
+        )
+        for fact in (painting.title, painting.artist, painting.year):
+            assert fact in row
+
+
+@pytest.mark.parametrize("text", ["", "{}x", "[1]", '[{"name": "wave"}]', "null"])
+def test_a_damaged_list_of_paintings_is_a_sentence(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listed, "FOLDER", tmp_path)
+    with pytest.raises(ImageError, match="install impasto again"):
+        paintings()
+    (tmp_path / "paintings.json").write_text(text)
+    with pytest.raises(ImageError, match="install impasto again"):
+        paintings()
 
 
 def test_the_readme_says_where_the_weights_come_from() -> None:
