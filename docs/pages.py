@@ -30,7 +30,7 @@ PAGES = {
 }
 """Of each page: its title and the README's sections; the one without a heading is the first."""
 ELSEWHERE = ("CHANGELOG.md", "LICENSE", "NOTICE", "models/README.md")
-FOLDERS = ("models/example", "tests/benchmarks/judging")
+FOLDERS = ("models/example", "models/paintings", "tests/benchmarks/judging")
 """Files outside docs that pages lead to; they keep their places."""
 BAR = "\\|"
 FIRST = ("Engine", "Run", "Step", "Result", "Settings", "Machine", "Files", "ImpastoError")
