@@ -30,8 +30,8 @@ check: $(TEST)/ready ## lint, format, strict types
 	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/mypy -p impasto.runtime -p impasto.export -p impasto.cli -p impasto.models
 
-unit: $(TEST)/ready ## tests of the sources
-	$(TEST)/bin/python -m pytest
+unit: $(TEST)/ready ## tests of the sources, in two processes
+	$(TEST)/bin/python -m pytest --numprocesses 2 --dist worksteal
 
 coverage: $(TEST)/ready ## the same, and which lines they reach: slower by a half
 	$(TEST)/bin/python -m pytest --cov=impasto --cov-report=term-missing

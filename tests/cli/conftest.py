@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
@@ -14,6 +16,13 @@ from typing import Any
 import pytest
 
 MODELS = Path(str(resources.files("impasto.models")))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def hangups() -> None:
+    """Programs begin with what terminals do, also where the tests run under nohup."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture
