@@ -42,7 +42,8 @@ soak: $(TEST)/ready ## what takes too long for every day
 wheel: dist ## tests of what is built, on each Python from 3.11 to 3.14 that is here; no torch there
 	$(DIST)/bin/python -m pytest --noconftest tests/wheel/test_build.py
 	for version in $(PYTHONS); do $(MAKE) -s .venv/wheel-$$version/ready && \
-		.venv/wheel-$$version/bin/python -m pytest tests/wheel/test_wheel.py || exit 1; done
+		.venv/wheel-$$version/bin/python -m pytest tests/wheel/test_wheel.py \
+			tests/wheel/test_deployed.py || exit 1; done
 
 dist: dist/ready ## build wheel and sdist, the same bytes from the same files
 
@@ -115,7 +116,7 @@ $(DIST)/ready: constraints.txt
 
 .venv/wheel-%/ready: pyproject.toml constraints.txt $(SOURCES) | dist/ready
 	$(call python,$*) -m venv --clear .venv/wheel-$*
-	.venv/wheel-$*/bin/pip install -q -c constraints.txt "$$(ls dist/*.whl)[cpu]" pytest
+	.venv/wheel-$*/bin/pip install -q -c constraints.txt "$$(ls dist/*.whl)[cpu,serve]" pytest
 	@touch $@
 
 $(DOCS)/ready: pyproject.toml constraints.txt $(SOURCES)
