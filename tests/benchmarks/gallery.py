@@ -1,8 +1,9 @@
-"""`make gallery`: the pictures of docs/gallery.md and README.md, from the packaged example."""
+"""`make gallery`: the pictures of docs and README.md, from what is packaged and scikit-image's."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from settings import ROOT
 
 from impasto.runtime import Engine
 
-EXAMPLE = ROOT / "models" / "example"
+MODELS = ROOT / "models"
 IMAGES = ROOT / "docs" / "images"
 SIZE, SMALL = 512, 320
-"""Of the README's picture, and of those that are shown side by side."""
+"""Of a picture that is shown alone, and of those that are shown side by side."""
+ALONE = ("stylize", "example")
 ROWS: dict[str, list[dict[str, Any]]] = {
     "presets": [{"preset": name} for name in ("paint", "bold", "gatys2016")],
     "detail": [{"detail": detail} for detail in (0.0, 0.5, 1.0)],
@@ -23,31 +25,53 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "color": [{"color": color} for color in ("style", "content", "match")],
     "quality": [{"quality": quality} for quality in ("draft", "normal", "high")],
     "init": [{"init": init} for init in ("content", "style", "noise")],
+    "content-weight": [
+        {"content_weight": weight, "size": 256, "iterations": 14} for weight in (2.0, 8.0, 32.0)
+    ],
 }
 """Each a file: what is set, from left to right."""
+Pair = tuple[Path, Path]
 
 
 def main() -> None:
     """Paint what is asked for, or all."""
+    known = [*ALONE, *ROWS]
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"stylize, {', '.join(ROWS)}")
-    names = parser.parse_args().names or ["stylize", *ROWS]
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
     engine = Engine.load("vgg19")
-    for name in names:
-        rows = ROWS.get(name)
-        picture = _painted(engine, SIZE) if rows is None else _row(engine, rows)
+    for name in parser.parse_args().names or known:
+        pair, rows = _pair(name), ROWS.get(name)
+        picture = _row(engine, pair, rows) if rows else _painted(engine, pair, size=SIZE)
         _save(picture, IMAGES / f"{name}.jpg")
         print(f"docs/images/{name}.jpg", flush=True)
 
 
-def _row(engine: Engine, settings: list[dict[str, Any]]) -> np.ndarray[Any, Any]:
+def _pair(name: str) -> Pair:
+    """The photograph and the painting of a file."""
+    match name:
+        case "stylize":
+            return _photograph("chelsea.png"), MODELS / "paintings" / "village-street.jpg"
+        case "content-weight":
+            return _photograph("rocket.jpg"), MODELS / "paintings" / "summertime.jpg"
+    return MODELS / "example" / "photo.jpg", MODELS / "example" / "painting.jpg"
+
+
+def _photograph(name: str) -> Path:
+    """Of scikit-image's."""
+    found = importlib.util.find_spec("skimage")
+    if not found or not found.origin:
+        raise SystemExit("gallery: the Python package skimage is not installed")
+    return Path(found.origin).parent / "data" / name
+
+
+def _row(engine: Engine, pair: Pair, settings: list[dict[str, Any]]) -> np.ndarray[Any, Any]:
     """Pictures side by side."""
-    return np.concatenate([_painted(engine, SMALL, **given) for given in settings], axis=1)
+    pictures = [_painted(engine, pair, **{"size": SMALL} | given) for given in settings]
+    return np.concatenate(pictures, axis=1)
 
 
-def _painted(engine: Engine, size: int, **settings: Any) -> np.ndarray[Any, Any]:
-    photo, painting = EXAMPLE / "photo.jpg", EXAMPLE / "painting.jpg"
-    return engine.stylize(photo, painting, size=size, **settings).image
+def _painted(engine: Engine, pair: Pair, **settings: Any) -> np.ndarray[Any, Any]:
+    return engine.stylize(*pair, **settings).image
 
 
 def _save(picture: np.ndarray[Any, Any], path: Path) -> None:

@@ -115,6 +115,6 @@ def test_with_an_address_pictures_and_links_lead_there() -> None:
     command = [sys.executable, "-c", code]
     text = subprocess.check_output(command, cwd=ROOT, env=os.environ | path, text=True)
     readme = (ROOT / "README.md").read_text()
-    assert "](https://example.org/a/models/example/photo.jpg)" in text
+    assert "](https://example.org/a/models/paintings/village-street.jpg)" in text
     assert text.count("](https://example.org/a/") == len(re.findall(r"\]\((?!https:)", readme))
     assert all(link.startswith("https:") for link in re.findall(r"\]\(([^)]+)\)", text))
