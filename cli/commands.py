@@ -97,8 +97,8 @@ COMMANDS = {
     ),
     "inspect": Entry(
         "Check a bundle and say what is in it.",
-        "",
-        ("inspect", "inspect my-model --json"),
+        "With --verify, whether a device computes it as it should: half a minute.",
+        ("inspect my-model --json", "inspect --verify --device cuda"),
         "reports.report:inspect",
     ),
     "doctor": Entry(

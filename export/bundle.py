@@ -10,10 +10,11 @@ import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from impasto.runtime.bundle.manifest import (
+    CONFORMANCE,
     FILE_NAME,
     IMAGE,
     SCHEMA,
@@ -29,6 +30,7 @@ from impasto.runtime.bundle.manifest import Objective as ObjectiveEntry
 from impasto.runtime.errors import Field, ImpastoError, SettingError
 
 from . import verify
+from .conformance import make_conformance
 from .graphs import Draft, add_loss, add_objective, add_optimizers
 from .objective.encoder import Encoder, Geometry, measure
 from .objective.heads import Content, Head, Style, TotalVariation
@@ -115,6 +117,8 @@ def export_bundle(
     try:
         _write(draft, plan, recipe.history_size)
         report = verify.verify(draft, encoder, plan.objectives)
+        with _tracing():
+            _add_conformance(draft, plan)
         _replace(target, draft)
     except OSError as error:
         raise ImpastoError(f"{target}: cannot be written: {error.strerror}") from None
@@ -207,6 +211,16 @@ def _write(folder: Path, plan: Plan, history_size: int) -> None:
         ),
     )
     (folder / FILE_NAME).write_text(manifest.to_json(), encoding="utf-8")
+
+
+def _add_conformance(folder: Path, plan: Plan) -> None:
+    """Write the conformance file, and name it in the manifest."""
+    path = folder / FILE_NAME
+    manifest = Manifest.from_json(path.read_bytes(), str(path))
+    found = make_conformance(manifest, plan.encoder, plan.objectives)
+    (folder / CONFORMANCE).write_text(found.to_json(), encoding="utf-8")
+    manifest = replace(manifest, conformance=_file(folder / CONFORMANCE))
+    path.write_text(manifest.to_json(), encoding="utf-8")
 
 
 @contextmanager

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .bundle.manifest import Manifest as Manifest
     from .checkpoint import CheckpointHeader as CheckpointHeader
     from .checkpoint import read_checkpoint as read_checkpoint
+    from .conformance import Verification as Verification
+    from .conformance import verify_bundle as verify_bundle
     from .engine import Engine as Engine
     from .errors import BundleError as BundleError
     from .errors import CheckpointError as CheckpointError
@@ -62,6 +64,7 @@ _HOMES = {
     ".bundle.bundle": ("Bundle", "read_manifest"),
     ".bundle.manifest": ("Manifest",),
     ".checkpoint": ("CheckpointHeader", "read_checkpoint"),
+    ".conformance": ("Verification", "verify_bundle"),
     ".engine": ("Engine",),
     ".errors": (
         "BundleError",

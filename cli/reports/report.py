@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument
+from typer import Argument, Exit, Option
 
 from impasto.cli.configuration import with_config
 from impasto.cli.console import duration, print_json
@@ -22,12 +23,21 @@ def inspect(
     model: Annotated[
         str | None, Argument(help="A bundle; default: $IMPASTO_MODEL, else VGG19.")
     ] = None,
+    verify: Annotated[
+        bool, Option("--verify", help="Compute the figures of its conformance file, and compare.")
+    ] = False,
+    device: Annotated[
+        str, Option("--device", help="Where to verify it.", metavar="auto|cpu|cuda[:N]|NAME")
+    ] = "auto",
     json: Json = False,
 ) -> None:
-    """Check a bundle and print what it is."""
+    """Check a bundle and print what it is, or whether it is computed as it should be."""
     from impasto.runtime import Bundle
 
     bundle = Bundle(model)
+    if verify:
+        _verify(bundle, device, json)
+        return
     if json:
         operators = {name: bundle.operators(name) for name in bundle.manifest.signatures}
         manifest = dataclasses.asdict(bundle.manifest)
@@ -36,6 +46,37 @@ def inspect(
     print(f"{bundle.path}: {bundle.manifest.encoder.name}, complete and unaltered")
     for line in _describe_bundle(bundle):
         print(textwrap.fill(line, 100, subsequent_indent=" " * 6, break_on_hyphens=False))
+
+
+def _verify(bundle: Bundle, device: str, as_json: bool) -> None:
+    """Exit code 1 where a figure is out of tolerance."""
+    from impasto.runtime import verify_bundle
+
+    found = verify_bundle(bundle, device=device)
+    if as_json:
+        figures = [{**dataclasses.asdict(f), "error": _number(f.error)} for f in found.figures]
+        worst = {kind: _number(figure.error) for kind, figure in found.worst.items()}
+        facts = {"path": str(bundle.path), "device": found.device, "passes": found.passes}
+        print_json({**facts, "worst": worst, "figures": figures})
+    else:
+        count = len(found.figures)
+        verdict = "as it should be" if found.passes else "NOT as it should be"
+        print(
+            f"{bundle.path} on {found.device}: {verdict}; {count} figures, the worst of each kind:"
+        )
+        for kind, figure in found.worst.items():
+            said = f"{figure.error:.1e}, at most {figure.tolerance:.0e}"
+            print(f"  {kind}: {said} ({figure.what})")
+        for figure in found.figures:
+            if not figure.passes:
+                print(f"wrong: {figure.what}: {figure.error:.1e}, at most {figure.tolerance:.0e}")
+    if not found.passes:
+        raise Exit(1)
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN and no infinity."""
+    return value if math.isfinite(value) else None
 
 
 def _describe_bundle(bundle: Bundle) -> Iterator[str]:
@@ -56,7 +97,10 @@ def _describe_bundle(bundle: Bundle) -> Iterator[str]:
         inputs, outputs = ", ".join(signature.inputs), ", ".join(signature.outputs)
         yield f"  {name}: {bundle.operators(name).total()} operators, {inputs} -> {outputs}"
     yield "files, with bytes and SHA-256:"
-    for name, file in manifest.files.items():
+    files = dict(manifest.files)
+    if manifest.conformance:
+        files["conformance.json"] = manifest.conformance
+    for name, file in files.items():
         yield f"  {name:18} {file.size:>9} {file.sha256}"
     yield f"weights: {manifest.provenance.weights}"
     yield f"licence: {manifest.provenance.licence}"

@@ -12,7 +12,7 @@ from pathlib import Path
 from impasto.runtime.errors import BundleError
 
 from .checks import check_graph, check_manifest, check_ports
-from .manifest import FILE_NAME, File, Manifest
+from .manifest import CONFORMANCE, FILE_NAME, File, Manifest
 from .scan import Contents
 
 DEFAULT = "vgg19"
@@ -33,14 +33,19 @@ class Bundle:
         self.path: Path = locate(location)
         source = self.path / FILE_NAME
         text = _read(source, MAX_MANIFEST)
-        self.digest: str = hashlib.sha256(text).hexdigest()
-        """Of the manifest, which has those of the files."""
         self.manifest: Manifest = Manifest.from_json(text, str(source))
+        self.digest: str = hashlib.sha256(_identity(text, self.manifest)).hexdigest()
+        """Of the manifest, which has those of the files; the conformance file is not in it."""
         check_manifest(self.manifest, source)
         self.files: dict[str, bytes] = {
             name: _verified(self.path / name, expected)
             for name, expected in self.manifest.files.items()
         }
+        entry = self.manifest.conformance
+        self.conformance: bytes | None = (
+            _verified(self.path / CONFORMANCE, entry) if entry else None
+        )
+        """The bytes of the conformance file, if the bundle has one."""
         self.checked: set[tuple[str, int, int]] = set()
         """Files and sizes that ``check_bounds`` has passed."""
         self._contents: dict[str, Contents] = {}
@@ -94,6 +99,16 @@ def locate(location: str | os.PathLike[str] | None) -> Path:
             "name a folder that `impasto export` wrote"
         )
     return path
+
+
+def _identity(text: bytes, manifest: Manifest) -> bytes:
+    """What a painting's bundle is known by: a bundle that gets a new conformance file is the same.
+
+    It is the text of the manifest as it would be without the file.
+    """
+    if manifest.conformance is None:
+        return text
+    return manifest.without_conformance().to_json().encode()
 
 
 def _verified(path: Path, expected: File) -> bytes:

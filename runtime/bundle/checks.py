@@ -15,7 +15,7 @@ from typing import Any
 
 from impasto.runtime.errors import BundleError
 
-from .manifest import IMAGE, WEIGHTS, Manifest, Objective, Shape, Term
+from .manifest import CONFORMANCE, IMAGE, WEIGHTS, Manifest, Objective, Shape, Term
 from .scan import Contents, Port, scan
 from .signatures import expected_signatures
 
@@ -24,7 +24,7 @@ FLOAT32 = 1
 NAME = r"[A-Za-z0-9][\w-]*(\.\w+)*"
 """Of a layer, a term, an objective, a pooling or a preset."""
 MOST_NODES = 20_000
-MOST_BYTES = {".onnx": 1 << 22, ".bin": 1 << 31}
+MOST_BYTES = {".onnx": 1 << 22, ".bin": 1 << 31, ".json": 1 << 22}
 MOST_ENTRIES = 100
 """Files, layers, terms, and what else there is several of."""
 MOST_PIXELS = 4096
@@ -130,6 +130,8 @@ def _files(manifest: Manifest) -> Iterator[str]:
             yield f"a bundle cannot hold a file named {name!r}"
         if file.size > (most := MOST_BYTES[name[name.rindex(".") :]]):
             yield f"{name}: {_short(file.size)} bytes are more than {most}"
+    if (own := manifest.conformance) and own.size > MOST_BYTES[".json"]:
+        yield f"{CONFORMANCE}: {_short(own.size)} bytes are too many"
     parts: list[Collection[Any]] = [
         manifest.presets,
         manifest.objectives,

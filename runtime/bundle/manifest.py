@@ -16,6 +16,8 @@ SCHEMA = 5
 FILE_NAME = "manifest.json"
 WEIGHTS = "weights.bin"
 """The one file of external data that the graphs share."""
+CONFORMANCE = "conformance.json"
+"""Figures by which a runtime can tell whether it computes what it should."""
 IMAGE = "image"
 """The layer that is the image itself."""
 
@@ -198,6 +200,8 @@ class Manifest:
     """For CPUs, by a graph's file name: the same with Winograd's convolutions."""
     files: dict[str, File]
     provenance: Provenance
+    conformance: File | None = None
+    """The conformance file; bundles of before it have none."""
 
     def layer(self, name: str) -> Layer:
         """A layer of the encoder, or the image."""
@@ -216,7 +220,14 @@ class Manifest:
 
     def to_json(self) -> str:
         """The text of ``manifest.json``."""
-        return json.dumps(dataclasses.asdict(self), indent=1) + "\n"
+        entries = dataclasses.asdict(self)
+        if self.conformance is None:
+            del entries["conformance"]
+        return json.dumps(entries, indent=1) + "\n"
+
+    def without_conformance(self) -> Manifest:
+        """All that a painting depends on."""
+        return dataclasses.replace(self, conformance=None)
 
     @staticmethod
     def from_json(text: str | bytes, source: str) -> Manifest:
@@ -234,5 +245,5 @@ class Manifest:
                 f"{source}: schema {records.show(schema)}, but this version of impasto reads "
                 f"schema {SCHEMA}: export the bundle again, or install the version that made it"
             )
-        manifest: Manifest = records.read(Manifest, raw, source)
+        manifest: Manifest = records.read(Manifest, {"conformance": None, **raw}, source)
         return manifest

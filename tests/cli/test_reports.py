@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -41,6 +43,39 @@ def test_help_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_readme_shows_every_command(name: str) -> None:
     assert f"impasto {name}" in Path(__file__).parents[2].joinpath("README.md").read_text()
+
+
+PLAIN = Path(__file__).parents[1] / "data" / "plain"
+
+
+def test_inspect_verifies(impasto: Program) -> None:
+    done = impasto("inspect", PLAIN, "--verify", "--device", "cpu")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{PLAIN} on cpu: as it should be; ")
+    for kind in ("loss", "gradient", "optimizer", "run"):
+        assert re.search(rf"(?m)^  {kind}: \d\.\de-\d\d, at most 1e-0\d \(", done.stdout)
+
+
+def test_inspect_says_what_is_wrong(impasto: Program, tmp_path: Path) -> None:
+    """With figures that nothing computes: as if a graph were wrong."""
+    folder = Path(shutil.copytree(PLAIN, tmp_path / "bundle"))
+    path, manifest = folder / "conformance.json", folder / "manifest.json"
+    raw, entries = json.loads(path.read_text()), json.loads(manifest.read_text())
+    raw["cases"][0]["gradient"] = [1.01 * value for value in raw["cases"][0]["gradient"]]
+    path.write_text(json.dumps(raw))
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    entries["conformance"] = {"size": len(content), "sha256": digest}
+    manifest.write_text(json.dumps(entries))
+    done = impasto("inspect", folder, "--verify", "--json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, done.stderr, found["passes"]) == (1, "", False)
+    assert found["worst"]["gradient"] == pytest.approx(0.0099, abs=1e-4)
+    wrong = [f["what"] for f in found["figures"] if f["error"] > f["tolerance"]]
+    assert wrong == ["gatys, own, 64 x 48, plain: gradient"]
+    done = impasto("inspect", folder, "--verify")
+    assert done.returncode == 1
+    assert f"\nwrong: {wrong[0]}: 9.9e-03, at most 1e-04\n" in done.stdout
 
 
 def test_inspect_as_text(impasto: Program) -> None:

@@ -33,7 +33,7 @@ def test_the_bundle_that_ships_is_whole_and_has_both_poolings_of_two_objectives(
 
 def test_its_folder_holds_what_the_manifest_says_and_nothing_else() -> None:
     found = {path.name for path in (MODELS / "vgg19").iterdir()}
-    assert found == {"manifest.json", *Bundle("vgg19").manifest.files}
+    assert found == {"manifest.json", "conformance.json", *Bundle("vgg19").manifest.files}
 
 
 @pytest.mark.parametrize("name", ["photo.jpg", "painting.jpg"])

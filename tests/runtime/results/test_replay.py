@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from impasto.runtime import (
+    Bundle,
     BundleError,
     Engine,
     ImageError,
@@ -181,7 +182,7 @@ def test_the_texts(engine: Engine, result: Result, tmp_path: Path) -> None:
     texts = painting_texts(saved_to(tmp_path, result))
     assert texts == result.texts
     assert Settings.from_json(texts["settings"]) == result.plan.settings
-    digest = hashlib.sha256((PLAIN / "manifest.json").read_bytes()).hexdigest()
+    digest = Bundle(PLAIN).digest
     assert texts["bundle"] == digest
     assert json.loads(texts["loss"]) == result.loss
     assert json.loads(texts["terms"]) == result.terms
