@@ -26,7 +26,7 @@ GROUPS: dict[str, str] = {
     "output": "Output",
 }
 """Titles in the help, in this order."""
-SINGULAR = {"weights": "weight", "providers": "provider"}
+SINGULAR = {"weights": "weight"}
 """Options that are given once for each value have the name of one."""
 PAINTINGS = "paintings"
 """The words at the end of a command line that are styles, beside those that ``--style`` gives."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from . import checkpoint
 from .bundle.bundle import Bundle
 from .bundle.manifest import Manifest
+from .conformance.verify import check_device
 from .errors import CheckpointError
 from .graphs.installation import choose_device
 from .graphs.pool import Graphs
@@ -48,10 +49,10 @@ class Engine:
 
     def __init__(self, bundle: Bundle, machine: Machine) -> None:
         self._bundle = bundle
-        device = choose_device(
-            machine.device, bundle, machine.tf32, machine.cuda_graphs, machine.providers
-        )
+        device = choose_device(machine.device, bundle, machine.tf32, machine.cuda_graphs)
         self._graphs = Graphs(bundle, device, machine.threads, machine.convolutions)
+        if device.provider:
+            check_device(bundle, self._graphs)
         kind = self._graphs.convolutions.kind
         self._machine = replace(machine, threads=self._graphs.threads, convolutions=kind)
         for name in bundle.manifest.presets:
@@ -71,7 +72,8 @@ class Engine:
 
         Raises:
             BundleError: the bundle is incomplete, altered or of another schema.
-            DeviceError: a device asked for by name cannot be had, or ONNX Runtime is missing.
+            DeviceError: a device asked for by name cannot be had, or computes something else than
+                the bundle's conformance file says; or ONNX Runtime is missing.
             SettingError: no such device, or a value out of range.
         """
         check_keywords(cls.load, MachineKeywords, machine)
@@ -79,7 +81,7 @@ class Engine:
 
     @property
     def device(self) -> str:
-        """``cpu`` or ``cuda:N``."""
+        """``cpu``, ``cuda:N``, or an experimental one's name."""
         return str(self._graphs.device)
 
     @property

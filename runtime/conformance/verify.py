@@ -88,7 +88,7 @@ def verify_bundle(
     found = bundle if isinstance(bundle, Bundle) else Bundle(bundle)
     expected = read_conformance(found)
     place = choose_device(device, found)
-    ways = ("plain", "winograd") if place.is_cpu_alone and found.manifest.winograd else ("plain",)
+    ways = ("plain", "winograd") if place.is_cpu and found.manifest.winograd else ("plain",)
     figures: list[Figure] = []
     for way in ways:
         graphs = Graphs(found, place, threads, way)

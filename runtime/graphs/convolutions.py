@@ -10,6 +10,8 @@ from typing import Literal, get_args
 
 from impasto.runtime.errors import SettingError
 
+from .device import Device
+
 Kind = Literal["plain", "winograd"]
 
 SHORT = 400_000
@@ -44,7 +46,7 @@ PROCESSORS: dict[str, tuple[Kind, str]] = {
 OTHERS: tuple[Kind, str] = ("plain", "Winograd's convolutions were not tried on it")
 
 
-def choose_convolutions(wanted: str, on_cpu: bool) -> Convolutions:
+def choose_convolutions(wanted: str, device: Device) -> Convolutions:
     """What ``auto``, ``plain`` or ``winograd`` is here.
 
     Raises:
@@ -52,8 +54,9 @@ def choose_convolutions(wanted: str, on_cpu: bool) -> Convolutions:
     """
     if wanted not in ("auto", *get_args(Kind)):
         raise SettingError("convolutions", wanted, "say auto, plain or winograd")
-    if not on_cpu:
-        return Convolutions("plain", "cuDNN chooses its own")
+    if not device.is_cpu:
+        name = "cuDNN" if device.kind == "cuda" else str(device)
+        return Convolutions("plain", f"{name} chooses its own")
     if wanted == "plain":
         return Convolutions("plain", "as asked")
     if wanted == "winograd":

@@ -21,6 +21,13 @@ OrtValue = Any
 """An onnxruntime.OrtValue: float32, on the device."""
 
 
+BUILDS = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxruntime-directml",
+    "onnxruntime-openvino",
+    "onnxruntime-webgpu",
+)
 MINIMUM = (1, 24)
 """Of ONNX Runtime: what pyproject.toml asks for, since nobody need have installed by it."""
 INSTALL = "pip install onnxruntime"
@@ -48,9 +55,8 @@ def installed_builds() -> dict[str, str]:
     """The distributions that bring the module onnxruntime, with their versions."""
     from importlib import metadata  # takes 50 ms
 
-    names = ("onnxruntime", "onnxruntime-gpu")
     found = {}
-    for name in names:
+    for name in BUILDS:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -97,9 +103,28 @@ def not_installed(system: str, machine: str, abi: str) -> str:
     return f"ONNX Runtime is not installed: {INSTALL}{gpu}"
 
 
+ALIASES = {"dml": "directml"}
+"""Names of providers that nobody uses: ``DmlExecutionProvider`` is DirectML."""
+OPTIONS = {"OpenVINOExecutionProvider": {"device_type": "CPU", "precision": "FP32"}}
+"""By provider. OpenVINO's own precision is that of the processor: a gradient is 5 % off with it."""
+
+
+def experimental_devices() -> dict[str, str]:
+    """Of this ONNX Runtime, by the device's name: providers that nobody has promised."""
+    found = {}
+    for provider in onnxruntime().get_available_providers():
+        name = provider.removesuffix("ExecutionProvider").lower()
+        if name not in ("cpu", "cuda"):
+            found[ALIASES.get(name, name)] = provider
+    return found
+
+
 @dataclass(frozen=True)
 class Device:
-    """``cpu`` or ``cuda`` and the GPU's number; the last two fields say how CUDA is used."""
+    """``cpu``, ``cuda`` and the GPU's number, or the name of an experimental one.
+
+    The last two fields say how CUDA is used.
+    """
 
     kind: str
     index: int = 0
@@ -107,16 +132,21 @@ class Device:
     """Products of matrices and convolutions with 10 bits of mantissa instead of 23."""
     cuda_graphs: bool = False
     """Evaluations are recorded once for every slot, and played back."""
-    others: tuple[str, ...] = ()
-    """Execution providers that come before the CPU's; values stay in the CPU's memory."""
+    provider: str = ""
+    """ONNX Runtime's execution provider, of an experimental device."""
 
     def __str__(self) -> str:
-        return self.kind if self.kind == "cpu" else f"{self.kind}:{self.index}"
+        return f"cuda:{self.index}" if self.kind == "cuda" else self.kind
 
     @property
-    def is_cpu_alone(self) -> bool:
+    def is_cpu(self) -> bool:
         """Whether ONNX Runtime's own CPU provider computes all of it."""
-        return self.kind == "cpu" and not self.others
+        return self.kind == "cpu"
+
+    @property
+    def memory(self) -> str:
+        """Where images are, in ONNX Runtime's words; an experimental device copies them itself."""
+        return "cuda" if self.kind == "cuda" else "cpu"
 
     @property
     def captures(self) -> bool:
@@ -126,7 +156,10 @@ class Device:
     def providers(self, captured: bool = False) -> list[Any]:
         """What ONNX Runtime is asked for, the fallback last."""
         if self.kind == "cpu":
-            return [*self.others, "CPUExecutionProvider"]
+            return ["CPUExecutionProvider"]
+        if self.provider:
+            options = OPTIONS.get(self.provider, {})
+            return [(self.provider, options), "CPUExecutionProvider"]
         options = {
             "device_id": str(self.index),
             "cudnn_conv_algo_search": "EXHAUSTIVE",
@@ -138,9 +171,9 @@ class Device:
     def empty(self, *shape: int) -> OrtValue:
         """Memory of its own on the device, not written yet."""
         new = onnxruntime().OrtValue.ortvalue_from_shape_and_type
-        return new(list(shape), np.float32, self.kind, self.index)
+        return new(list(shape), np.float32, self.memory, self.index)
 
     def upload(self, array: NDArray[np.float32]) -> OrtValue:
         """The array on the device; on the CPU the value is a view of it."""
         contiguous = np.ascontiguousarray(array, np.float32)
-        return onnxruntime().OrtValue.ortvalue_from_numpy(contiguous, self.kind, self.index)
+        return onnxruntime().OrtValue.ortvalue_from_numpy(contiguous, self.memory, self.index)

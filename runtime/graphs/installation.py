@@ -15,7 +15,13 @@ from impasto.runtime.machine.memory import caveat, free, show_bytes, total
 from impasto.runtime.machine.processors import default_threads
 
 from .convolutions import choose_convolutions, processor
-from .device import INSTALL_GPU, Device, installed_builds, onnxruntime
+from .device import (
+    INSTALL_GPU,
+    Device,
+    experimental_devices,
+    installed_builds,
+    onnxruntime,
+)
 from .session import Graph
 
 
@@ -64,7 +70,7 @@ def examine_installation() -> Installation:
         providers=providers,
         bundle=str(bundle.path) if bundle else "",
         processor=f"{processor()}, {default_threads()} threads",
-        convolutions=str(choose_convolutions("auto", on_cpu=True)),
+        convolutions=str(choose_convolutions("auto", Device("cpu"))),
         cuda=cuda,
         memory=", ".join(filter(None, (_memory(), caveat()))),
         problems=tuple(problems),
@@ -80,22 +86,23 @@ def choose_device(
     bundle: Bundle,
     tf32: bool = False,
     cuda_graphs: bool = False,
-    providers: tuple[str, ...] = (),
 ) -> Device:
     """The device of ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; one that has run a real graph.
 
-    ``providers`` are ONNX Runtime's, by name, to come before the CPU's own.
+    Or, by its name alone, an experimental one: any other provider that this ONNX Runtime has. It
+    has not computed anything yet: see ``check_device``.
 
     Raises:
         DeviceError: CUDA was asked for by name and does not work.
-        SettingError: no such device or provider exists.
+        SettingError: no such device exists.
     """
-    if providers:
-        return _with_providers(wanted, providers)
     matched = re.fullmatch(r"auto|cpu|cuda(?::(\d{1,3}))?", wanted)
     if not matched:
-        macs = "; Macs have cpu" if wanted in ("mps", "metal", "coreml") else ""
-        raise SettingError("device", wanted, f"say auto, cpu, cuda or cuda:N{macs}")
+        others = experimental_devices()
+        if wanted in others:
+            return Device(wanted, provider=others[wanted])
+        more = f"; experimental here: {', '.join(others)}" if others else ""
+        raise SettingError("device", wanted, f"say auto, cpu, cuda or cuda:N{more}")
     if wanted == "cpu":
         onnxruntime()
         return Device("cpu")
@@ -108,18 +115,6 @@ def choose_device(
     raise DeviceError(
         f"{device} cannot be had: {problem}; ", Field("device", "cpu"), " always works"
     )
-
-
-def _with_providers(wanted: str, providers: tuple[str, ...]) -> Device:
-    known = onnxruntime().get_available_providers()
-    for name in providers:
-        if name not in known:
-            raise SettingError("providers", name, f"this ONNX Runtime has {', '.join(known)}")
-    if wanted not in ("auto", "cpu") or "CUDAExecutionProvider" in providers:
-        raise SettingError(
-            "providers", providers[0], "CUDA comes by ", Field("device", "cuda"), " alone"
-        )
-    return Device("cpu", others=tuple(p for p in providers if p != "CPUExecutionProvider"))
 
 
 def cuda_problem(device: Device, bundle: Bundle) -> str | None:

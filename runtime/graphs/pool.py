@@ -58,7 +58,7 @@ class Graphs:
         self.bundle: Bundle = bundle
         self.device: Device = device
         self.threads: int = threads or default_threads()
-        self.convolutions: Convolutions = choose_convolutions(convolutions, device.is_cpu_alone)
+        self.convolutions: Convolutions = choose_convolutions(convolutions, device)
         """What was taken, and why."""
         self._cache = Cache(kept)
         self._store = Store()
@@ -126,7 +126,7 @@ class Graphs:
 
     def _prepare(self, name: str, file: str) -> Prepared | None:
         """The graph with its kernels unpacked; None: it is opened as it is in the bundle."""
-        if not self.device.is_cpu_alone:
+        if not self.device.is_cpu:
             return None
         with self._lock:
             if file in self._plain:

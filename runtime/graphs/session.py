@@ -102,9 +102,8 @@ class Graph:
                 "ONNX Runtime fell back to the CPU: is there an NVIDIA driver for CUDA 13 (580 or "
                 f"newer), and are its libraries installed ({INSTALL_GPU})?"
             )
-        missing = {*device.others} - {*self._session.get_providers()}
-        if missing:
-            raise DeviceError(f"ONNX Runtime fell back from {', '.join(sorted(missing))}")
+        if device.provider and device.provider not in self._session.get_providers():
+            raise DeviceError(f"ONNX Runtime fell back from {device} to the CPU")
         _graphs.add(self)
 
     def run(
@@ -145,7 +144,7 @@ class Graph:
                 elif name in to_host:
                     binding.bind_output(name, "cpu")
                 else:
-                    binding.bind_output(name, self.device.kind, self.device.index)
+                    binding.bind_output(name, self.device.memory, self.device.index)
             session.run_with_iobinding(binding, options)
         if release:
             trim()
@@ -154,7 +153,7 @@ class Graph:
     def _options(self, release: bool, slot: int) -> Any:
         options = onnxruntime().RunOptions()
         if release:
-            kind = "cpu" if self.device.kind == "cpu" else "gpu"
+            kind = "cpu" if self.device.memory == "cpu" else "gpu"
             arena = f"{kind}:{self.device.index}"
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", arena)
         if self._captured:
@@ -187,7 +186,7 @@ class Graph:
         """The session; a new one in a process that was forked since: threads are not copied."""
         session = self._session
         if session is None:
-            if self.device.kind != "cpu":
+            if not self.device.is_cpu:
                 raise DeviceError(
                     f"{self.device} cannot be used in a process that was forked after the engine "
                     "was loaded: load it there, or start processes with spawn"
@@ -266,7 +265,7 @@ def _typed_errors(bundle: Bundle, name: str, device: Device) -> Iterator[None]:
                 ", or for tiles allow less ",
                 Field("memory"),
             ) from error
-        if device.kind == "cpu":
+        if device.is_cpu:
             raise BundleError(
                 f"{bundle.path / name}: ONNX Runtime refuses it ({reason}): export the bundle again"
             ) from error

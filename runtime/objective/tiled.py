@@ -122,7 +122,7 @@ class Tiled(Objective):
         gradient[:] = 0
         if math.isfinite(point.loss):
             self._pull_back(image, out["cotangents"], gradient)
-        if self._graphs.device.kind != "cpu":
+        if self._graphs.device.memory != "cpu":
             slot.gradient.update_inplace(gradient)
         return point
 

@@ -55,7 +55,7 @@ class Adam:
         in_tiles: bool = False,
     ) -> None:
         self._device = graphs.device
-        self._on_cpu = self._device.kind == "cpu"
+        self._on_cpu = self._device.memory == "cpu"
         height, width = shape[2:]
         unit = graphs.bundle.manifest.encoder.alignment[0]
         rows = _rows(unit, height, width) if self._on_cpu else height

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypedDict
 
@@ -19,20 +18,15 @@ READING = (*PLANNING, "replay")
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """The first six belong to an engine, the rest to each of its runs."""
+    """The first five belong to an engine, the rest to each of its runs."""
 
     GROUP: ClassVar[Group] = "machine"
 
     device: str = setting(
-        "Where to compute; auto is CUDA where it works, else the CPU.",
+        "Where to compute; auto is CUDA where it works, else the CPU. Experimental, and checked "
+        "when taken: coreml, directml, openvino, webgpu, or what else this ONNX Runtime has.",
         "auto",
-        metavar="auto|cpu|cuda[:N]",
-        commands=RUNNING,
-    )
-    providers: tuple[str, ...] = setting(
-        "ONNX Runtime's execution providers to try before the CPU's, for those who know; untested.",
-        (),
-        metavar="NAME",
+        metavar="auto|cpu|cuda[:N]|NAME",
         commands=RUNNING,
     )
     threads: int | None = setting(
@@ -90,7 +84,6 @@ class MachineKeywords(TypedDict, total=False):
     """What Engine.load takes of Machine; None leaves the default."""
 
     device: str | None
-    providers: Sequence[str] | None
     threads: int | None
     convolutions: Convolutions | None
     tf32: bool | None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -14,11 +17,12 @@ from typing import Any
 import onnxruntime
 import pytest
 
-from impasto.runtime import Engine, SettingError
+from impasto.runtime import BundleError, DeviceError, Engine, SettingError
 from impasto.runtime.graphs.device import MINIMUM, not_installed
 
 GPU = r"pip install onnxruntime, or .* 'onnxruntime-gpu\[cuda"
 ROOT = Path(__file__).parents[3]
+PLAIN = ROOT / "tests" / "data" / "plain"
 REAL = Path(onnxruntime.__file__).parent
 LOAD = """
 from impasto.runtime import Engine, ImpastoError
@@ -136,23 +140,40 @@ def test_where_there_is_none(machine: tuple[str, str, str], mend: str) -> None:
     assert re.search(mend, not_installed(*machine))
 
 
-def test_a_provider_by_name_comes_before_the_cpu(photo: Callable[..., Any]) -> None:
+def test_an_experimental_device_is_taken_by_name(photo: Callable[..., Any]) -> None:
     """Azure's is in every CPU build and takes no node: so all of it is asked for, and computed."""
-    engine = Engine.load(providers=["AzureExecutionProvider"])
+    engine = Engine.load(PLAIN, device="azure")
+    assert engine.device == "azure"
     picture = photo("chelsea", 32, 48)
-    plain = Engine.load(device="cpu", convolutions="plain")
+    plain = Engine.load(PLAIN, device="cpu", convolutions="plain")
     found, expected = (e.stylize(picture, picture, size=48, iterations=2) for e in (engine, plain))
-    assert engine.convolutions.startswith("plain")
+    assert engine.convolutions == "plain (azure chooses its own)"
     assert found.loss == pytest.approx(expected.loss, rel=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("machine", "part"),
-    [
-        ({"providers": ["TPU"]}, "this ONNX Runtime has"),
-        ({"providers": ["AzureExecutionProvider"], "device": "cuda"}, "CUDA comes by device=cuda"),
-    ],
-)
-def test_a_provider_that_cannot_be(machine: Any, part: str) -> None:
-    with pytest.raises(SettingError, match=part):
-        Engine.load(**machine)
+def test_an_experimental_device_that_computes_something_else_is_refused(tmp_path: Path) -> None:
+    """A bundle whose figures nothing computes: for the CPU itself they are not asked."""
+    folder = Path(shutil.copytree(PLAIN, tmp_path / "bundle"))
+    path, manifest = folder / "conformance.json", folder / "manifest.json"
+    raw, entries = json.loads(path.read_text()), json.loads(manifest.read_text())
+    raw["cases"][0]["gradient"] = [1.046 * value for value in raw["cases"][0]["gradient"]]
+    path.write_text(json.dumps(raw))
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    entries["conformance"] = {"size": len(content), "sha256": digest}
+    manifest.write_text(json.dumps(entries))
+    wrong = (
+        r"azure computes .*plain: gradient is off by 4\.4e-02, and 1e-04 is allowed: take another"
+    )
+    with pytest.raises(DeviceError, match=wrong):
+        Engine.load(folder, device="azure")
+    assert Engine.load(folder, device="cpu").device == "cpu"
+    del entries["conformance"]
+    manifest.write_text(json.dumps(entries))
+    with pytest.raises(BundleError, match="the bundle has none: export it again"):
+        Engine.load(folder, device="azure")
+
+
+def test_a_device_that_is_nowhere() -> None:
+    with pytest.raises(SettingError, match="say auto, cpu, cuda or cuda:N; experimental here: "):
+        Engine.load(PLAIN, device="tpu")

@@ -148,11 +148,11 @@ def test_the_processor_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     module = "impasto.runtime.graphs.convolutions"
     for name, (kind, reason) in PROCESSORS.items():
         monkeypatch.setattr(f"{module}.processor", lambda name=name: name)
-        found = choose_convolutions("auto", on_cpu=True)
+        found = choose_convolutions("auto", Device("cpu"))
         assert (found.kind, str(found)) == (kind, f"{kind} ({name}: {reason})")
     monkeypatch.setattr(f"{module}.processor", lambda: "riscv64")
-    assert choose_convolutions("auto", on_cpu=True).kind == "plain"
-    assert choose_convolutions("auto", on_cpu=False).kind == "plain"
+    assert choose_convolutions("auto", Device("cpu")).kind == "plain"
+    assert choose_convolutions("auto", Device("cuda")).kind == "plain"
 
 
 @pytest.mark.parametrize(
