@@ -23,7 +23,11 @@ from impasto.runtime import Files, Machine, Settings, describe
 
 ROOT = Path(__file__).parents[1]
 DESIGN = ROOT / "docs" / "design.md"
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted(
+    page
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    if "node_modules" not in page.parts
+)
 EXAMPLE = Path(models[0]) / "example"
 NAMES = ("photo.jpg", "painting.jpg", "a.jpg", "b.jpg")
 """What the docs call pictures."""
