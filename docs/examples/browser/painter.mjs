@@ -23,12 +23,13 @@ export async function* paint(bundle, content, style, settings) {
   const finest = sizes.at(-1), counts = sizes.map((_, k) => iterations(settings, k, sizes.length))
   const pixels = sizes.reduce((sum, [h, w], k) => sum + h * w * counts[k], 0)
   const fit = (picture, [h, w]) => clipped(resample(picture, h, w), canvas)
+  const own = [style.height, style.width] // sizes are those of the pictures as they were given
   content = within(content, finest, canvas)
-  style = within(style, styleSize([style.height, style.width], finest, unit, settings), canvas)
+  style = within(style, styleSize(own, finest, unit, settings), canvas)
   let best, before
   for (const [scale, size] of sizes.entries()) {
     const first = fit(content, size)
-    const shape = styleSize([style.height, style.width], size, unit, settings)
+    const shape = styleSize(own, size, unit, settings)
     const targets = await describe(bundle, settings, padded(first, unit), padded(fit(style, shape), unit))
     let image = first
     if (best) {

@@ -1,4 +1,5 @@
-// node paint.mjs CONTENT STYLE OUTPUT [--size N] [--iterations N] [--bundle FOLDER] [--json]
+// node paint.mjs CONTENT STYLE OUTPUT [--size N] [--iterations N] [--settings JSON]
+//     [--bundle FOLDER] [--json]
 // Paints CONTENT like STYLE, coarse to fine, and writes a PNG. sharp only decodes and encodes.
 
 import { readFile } from 'node:fs/promises'
@@ -16,6 +17,7 @@ const { values, positionals } = parseArgs({
   options: {
     size: { type: 'string', default: '256' },
     iterations: { type: 'string' },
+    settings: { type: 'string', default: '{}' }, // others, by name
     bundle: { type: 'string', default: path.join(here, '../../../models/vgg19') },
     json: { type: 'boolean', default: false }, // one line for every iteration
   },
@@ -32,6 +34,7 @@ async function decoded(file) {
 const bundle = await Bundle.open(ort, (name) => readFile(path.join(values.bundle, name)), ['cpu'])
 const settings = settingsOf(bundle.manifest, {
   size: Number(values.size),
+  ...JSON.parse(values.settings),
   ...(values.iterations && { iterations: Number(values.iterations) }),
 })
 let last
