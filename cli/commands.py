@@ -86,6 +86,22 @@ COMMANDS = {
         ("settings --preset bold > mine.toml", "settings --config mine.toml --size 768"),
         "configuration:show",
     ),
+    "serve": Entry(
+        "Paint for others: jobs over HTTP, and a page to watch them.",
+        "On this machine's own address only, unless --host and the environment variable "
+        "IMPASTO_TOKEN say otherwise. Jobs survive a restart.",
+        ("serve", "serve --host 0.0.0.0 --data /srv/impasto --keep 604800"),
+        "serve.command:serve",
+    ),
+    "work": Entry(
+        "Paint the jobs of a server on another machine.",
+        "Both see the same --data folder; Redis tells who paints what.",
+        (
+            "work redis://queue.example:6379/0 --data /srv/impasto",
+            "work redis://queue.example:6379/0 --data /srv/impasto --device cuda:1",
+        ),
+        "serve.command:work",
+    ),
     "export": Entry(
         "Write a bundle: other layers, losses, weights.",
         "It is traced from PyTorch, verified against it, and appears whole or not at all.",

@@ -16,8 +16,14 @@ from typing import Literal
 
 from .console import keep_status, say
 
-Mode = Literal["exit", "finish", "raise"]
-"""What the first signal does: end the process, set ``requested``, or raise KeyboardInterrupt."""
+Mode = Literal["exit", "finish", "drain", "raise"]
+"""What the first signal does: end the process, set ``requested`` (and say what that means for a run
+or a server), or raise KeyboardInterrupt."""
+
+MEANINGS: dict[Mode, str] = {
+    "finish": "finishing this iteration, then saving",
+    "drain": "keeping the jobs that are painted, which go on at the next start",
+}
 
 
 class Interrupts:
@@ -67,8 +73,8 @@ class Interrupts:
             self.exit_code = 128 + number[0]
             if signals > 1 or self._mode == "exit":
                 self._exit()
-            if self._mode == "finish":
-                say("finishing this iteration, then saving; Ctrl-C again stops at once")
+            if self._mode in MEANINGS:
+                say(f"{MEANINGS[self._mode]}; Ctrl-C again stops at once")
 
     def _exit(self) -> None:
         with self.saving:

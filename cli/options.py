@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import types
@@ -14,19 +15,22 @@ from typer import Argument, BadParameter, Option
 
 from impasto.runtime import Described, Field, Files, Machine, Settings, describe
 
+from .serve.options import Service
+
 if TYPE_CHECKING:
     from impasto.runtime import Manifest
 
-KINDS: tuple[type[Any], ...] = (Files, Settings, Machine)
+KINDS: tuple[type[Any], ...] = (Files, Service, Settings, Machine)
 GROUPS: dict[str, str] = {
     "what": "What",
     "looks": "How it looks",
     "time": "How long",
     "machine": "Machine",
     "output": "Output",
+    "limits": "Limits",
 }
 """Titles in the help, in this order."""
-SINGULAR = {"weights": "weight"}
+SINGULAR = {"weights": "weight", "names": "name", "origins": "origin"}
 """Options that are given once for each value have the name of one."""
 PAINTINGS = "paintings"
 """The words at the end of a command line that are styles, beside those that ``--style`` gives."""
@@ -36,6 +40,7 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
     "reconstruct": ("content",),
     "estimate": ("content", PAINTINGS),
     "resume": ("checkpoint_file",),
+    "work": ("redis",),
     "show": ("painted",),
     "replay": ("painted", "content", PAINTINGS),
 }
@@ -53,6 +58,7 @@ class Given:
     files: dict[str, Any]
     settings: dict[str, Any]
     machine: dict[str, Any]
+    service: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def flag(name: str) -> str:
@@ -112,7 +118,7 @@ def _given(fields: Mapping[str, tuple[type[Any], Described]], options: dict[str,
         found[kind][name] = _collected(field, value)
     if paintings:
         found[Files]["style"] = paintings + found[Files].get("style", ())
-    return Given(found[Files], found[Settings], found[Machine])
+    return Given(found[Files], found[Settings], found[Machine], found[Service])
 
 
 def _collected(field: Described, value: Any) -> Any:

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from .settings import Settings as Settings
     from .settings import check_all as check_all
     from .settings import describe as describe
+    from .settings import setting as setting
 
 _HOMES = {
     ".bundle.bundle": ("Bundle", "read_manifest"),
@@ -92,7 +93,7 @@ _HOMES = {
     ".results.result": ("Result", "Step"),
     ".results.texts": ("Painted", "painting_texts", "read_painted"),
     ".run": ("Run",),
-    ".settings": ("Described", "Files", "Machine", "Settings", "check_all", "describe"),
+    ".settings": ("Described", "Files", "Machine", "Settings", "check_all", "describe", "setting"),
 }
 """Loaded when they are asked for: who wants the settings alone need not wait for NumPy."""
 

@@ -1,6 +1,6 @@
 """All that can be set: what the picture shall be, how the machine is used, what goes in and out."""
 
-from .fields import About, Described, Group, check_all, check_keywords, describe
+from .fields import About, Described, Group, check_all, check_keywords, describe, setting
 from .files import Files
 from .machine import Machine, MachineKeywords, OwnKeywords, RunKeywords
 from .resolve import resolve, shares, term_weights
@@ -21,6 +21,7 @@ __all__ = [
     "check_keywords",
     "describe",
     "resolve",
+    "setting",
     "shares",
     "term_weights",
 ]

@@ -23,7 +23,7 @@ PAINTING = ("stylize", "texture", "reconstruct")
 PLANNING = (*PAINTING, "estimate", "settings")
 """Those, and the commands that tell what would be done."""
 
-Group = Literal["what", "looks", "time", "machine", "output"]
+Group = Literal["what", "looks", "time", "machine", "output", "limits"]
 """What a field is about: the pictures, how the result looks, how long it takes, and so on."""
 
 

@@ -99,7 +99,7 @@ class Files:
         None,
         metavar="DIR",
         none="$IMPASTO_MODEL, else VGG19",
-        commands=(*PLANNING, "resume", "replay"),
+        commands=(*PLANNING, "resume", "replay", "serve", "work"),
         group="what",
     )
     config: str | None = setting(

@@ -12,8 +12,9 @@ from .settings import SettingsKeywords
 
 Convolutions = Literal["auto", "plain", "winograd"]
 
-RUNNING = (*PLANNING, "resume", "replay")
-READING = (*PLANNING, "replay")
+SERVING = ("serve", "work")
+RUNNING = (*PLANNING, "resume", "replay", *SERVING)
+READING = (*PLANNING, "replay", *SERVING)
 
 
 @dataclass(frozen=True, kw_only=True)

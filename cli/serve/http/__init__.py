@@ -1,0 +1,1 @@
+"""What is spoken with clients: who may, how much, in which words."""

@@ -1,0 +1,139 @@
+"""What can be asked of jobs."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import FileResponse, Response
+
+from impasto.cli.serve.work.store import Store
+from impasto.cli.serve.work.table import Row
+
+from .bodies import read_job, request_body
+from .events import stream
+from .problems import MEDIA, Problem
+from .views import JobsView, JobView, view
+
+Id = Annotated[str, Path(pattern="^[0-9a-f]{16}$", description="A job's id.")]
+Limit = Annotated[int, Query(ge=1, le=200)]
+Before = Annotated[
+    float, Query(ge=0, le=1e12, allow_inf_nan=False, description="Submitted before.")
+]
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Answers that are problems, for the description."""
+    schema = {"schema": {"$ref": "#/components/schemas/ProblemBody"}}
+    return {
+        status: {"description": "See detail.", "content": {MEDIA: schema}} for status in statuses
+    }
+
+
+ALWAYS = problems(401, 403, 421, 422)
+"""What may be answered to anything."""
+NONE = problems(404)
+
+
+def picture(kind: str) -> dict[int | str, dict[str, Any]]:
+    """An answer that is a picture, for the description."""
+    schema = {"schema": {"type": "string", "format": "binary"}}
+    return {200: {"description": "The picture.", "content": {kind: schema}}}
+
+
+def routes(store: Store) -> APIRouter:
+    """Those below ``/jobs``."""
+    router = APIRouter(prefix="/jobs", tags=["jobs"], responses=ALWAYS)
+
+    def found(id: str) -> Row:
+        row = store.get(id)
+        if row is None:
+            raise Problem(404, f"there is no job {id}: it was removed, has expired, or never was")
+        if row.attended and row.is_active:
+            store.see(id)
+        return row
+
+    @router.post(
+        "",
+        status_code=201,
+        response_model=JobView,
+        responses=problems(400, 408, 413, 415, 429, 503, 507),
+        openapi_extra=request_body(),
+    )
+    async def submit(request: Request, response: Response) -> JobView:
+        """Have a picture painted."""
+        client = request.client.host if request.client else "unknown"
+        store.check_room(client)
+        order, pictures = await read_job(request, store)
+        try:
+            row = await run_in_threadpool(store.accept, order, pictures, client)
+        finally:
+            for file in pictures.values():
+                file.close()
+        response.headers["Location"] = f"/jobs/{row.id}"
+        return view(row, store)
+
+    @router.get("", response_model=JobsView)
+    async def jobs(limit: Limit = 50, before: Before = 1e12) -> JobsView:
+        """Jobs, the latest first."""
+        rows = store.table.latest(limit, before)
+        return JobsView(jobs=[view(row, store) for row in rows])
+
+    @router.get("/{id}", response_model=JobView, responses=NONE)
+    async def job(id: Id) -> JobView:
+        """How a job stands."""
+        return view(found(id), store)
+
+    @router.delete("/{id}", status_code=204, response_class=Response, responses=NONE)
+    def remove(id: Id) -> None:
+        """End a job, and remove all of it."""
+        found(id)
+        store.remove(id)
+
+    @router.post("/{id}/stop", status_code=202, response_model=JobView, responses=NONE)
+    def stop(id: Id) -> JobView:
+        """End a job soon: what was painted so far is its result."""
+        row = found(id)
+        if row.is_active:
+            store.stop(id)
+        return view(row, store)
+
+    @router.get(
+        "/{id}/events",
+        response_class=Response,
+        responses=NONE
+        | {
+            200: {"description": "Events.", "content": {"text/event-stream": {}}},
+            204: {"description": "There is nothing after Last-Event-ID."},
+        },
+    )
+    async def events(id: Id, request: Request) -> Response:
+        """The job as it is painted: ``queue``, ``status``, ``step`` and ``note``."""
+        found(id)
+        return stream(request, store, id)
+
+    @router.get(
+        "/{id}/preview.jpg", response_class=Response, responses=NONE | picture("image/jpeg")
+    )
+    async def preview(id: Id) -> Response:
+        """The picture now, of 1024 pixels at most."""
+        found(id)
+        return _file(store.folder(id).preview, "image/jpeg", "no-store")
+
+    @router.get("/{id}/result.png", response_class=Response, responses=NONE | picture("image/png"))
+    async def result(id: Id) -> Response:
+        """The picture; it says how it was painted."""
+        found(id)
+        return _file(store.folder(id).result, "image/png", "private, max-age=3600")
+
+    return router
+
+
+def _file(path: os.PathLike[str], kind: str, cache: str) -> Response:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        raise Problem(404, "there is no picture yet: see the job's status") from None
+    return FileResponse(path, media_type=kind, stat_result=status, headers={"Cache-Control": cache})

@@ -1,0 +1,123 @@
+"""The server's process: from a data folder to a socket, and back when a signal comes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from impasto.cli.console import say
+from impasto.cli.interrupts import interrupts
+from impasto.runtime import Engine, ImpastoError
+
+from .app import make_app
+from .connections import Connection
+from .options import Service
+from .work.local import Crew, Local
+from .work.store import Store
+
+GRACE = 5
+"""Seconds for answers that are on their way when it ends."""
+
+
+def run(options: Service, model: str | None, machine: Mapping[str, Any], token: str | None) -> None:
+    """Serve until a signal comes."""
+    listening = _listen(options)
+    data = prepared(options)
+    own = dict(machine)
+    own.pop("max_pixels", None)
+    engine = Engine.load(model, **own)
+
+    def crew(waiting: int) -> Crew:
+        return Local(engine, options, waiting)
+
+    with interrupts.mode("drain"):
+        store = Store(data, engine, options, crew)
+        server = _Server(_config(make_app(store, options, token), options))
+        host, port = listening.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        say(f"serving at http://{shown}:{port}, jobs in {data}; Ctrl-C ends it")
+        try:
+            server.run(sockets=[listening])
+        finally:
+            store.close()
+
+
+def prepared(options: Service) -> Path:
+    """The data folder, made if it is not there; temporary files go into it, too."""
+    data = Path(options.data) if options.data is not None else _default_folder()
+    try:
+        (data / "tmp").mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ImpastoError(
+            f"{data} cannot be made ({error.strerror}): choose another folder with --data"
+        ) from None
+    tempfile.tempdir = str((data / "tmp").absolute())
+    return data.absolute()
+
+
+def _default_folder() -> Path:
+    state = os.environ.get("XDG_STATE_HOME")
+    if state:
+        return Path(state) / "impasto"
+    try:
+        return Path.home() / ".local" / "state" / "impasto"
+    except RuntimeError:
+        raise ImpastoError("there is no home: choose a folder with --data") from None
+
+
+def _listen(options: Service) -> socket.socket:
+    """The socket, before anything else is done: most often that is what does not work."""
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((options.host, options.port))
+    except OSError as error:
+        found.close()
+        raise ImpastoError(
+            f"{options.host}, port {options.port}: cannot listen there ({error.strerror}): choose "
+            "others with --host and --port"
+        ) from None
+    found.set_inheritable(True)
+    return found
+
+
+def _config(app: Any, options: Service) -> uvicorn.Config:
+    logging.getLogger("sse_starlette").setLevel(logging.WARNING)
+    return uvicorn.Config(
+        app,
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=options.proxy is not None,
+        forwarded_allow_ips=options.proxy,
+        limit_concurrency=options.connections,
+        timeout_graceful_shutdown=GRACE,
+        backlog=1024,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Ends when ``interrupts`` says so: signals are this program's."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave them where they are."""
+        yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether it ends; asked ten times a second."""
+        if interrupts.requested:
+            self.should_exit = True
+        return await super().on_tick(counter)

@@ -1,0 +1,1 @@
+"""Jobs behind the service: their table, their folders, and who paints them."""
