@@ -23,7 +23,7 @@ from impasto.cli.serve.http.metrics import Metrics
 from impasto.cli.serve.http.problems import Problem, ProblemBody
 from impasto.cli.serve.options import Service
 from impasto.cli.serve.paintings import Painting, paintings
-from impasto.cli.serve.work.store import Store
+from impasto.cli.serve.store.store import Store
 
 PAGE = Path(__file__).parent / "page"
 LOCAL = Path(__file__).parent / "local"

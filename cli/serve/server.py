@@ -19,9 +19,9 @@ from impasto.runtime import Engine, ImpastoError
 
 from .app import make_app
 from .connections import Connection
+from .crew.local import Crew, Local
 from .options import Service
-from .work.local import Crew, Local
-from .work.store import Store
+from .store.store import Store
 
 GRACE = 5
 """Seconds for answers that are on their way when it ends."""

@@ -11,10 +11,10 @@ from fastapi import Request
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from starlette.datastructures import UploadFile
 
+from impasto.cli.serve.job.folder import Order
+from impasto.cli.serve.job.masks import PREFIX
 from impasto.cli.serve.paintings import paintings
-from impasto.cli.serve.work.folder import Order
-from impasto.cli.serve.work.masks import PREFIX
-from impasto.cli.serve.work.store import Store
+from impasto.cli.serve.store.store import Store
 from impasto.runtime import Settings, check_all
 
 from .problems import Problem

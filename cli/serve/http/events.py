@@ -11,14 +11,14 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 from starlette.responses import Response
 
-from impasto.cli.serve.work.store import Store
+from impasto.cli.serve.store.store import Store
 
 LOOK_EVERY = 0.2
 """Seconds."""
 PING_EVERY = 15
 SEND_WITHIN = 30
 """Seconds; who takes longer to read has gone."""
-OVER = {"done", "failed", "cancelled"}
+OVER = {"paused", "done", "failed", "cancelled"}
 
 
 def stream(request: Request, store: Store, id: str) -> Response:
@@ -59,7 +59,8 @@ async def _events(store: Store, id: str, place: int) -> AsyncIterator[ServerSent
                     place = event.place
                     text = json.dumps(event.data)
                     yield ServerSentEvent(text, event=event.name, id=str(place))
-                    if event.name == "status" and event.data.get("status") in OVER:
+                    over = event.name == "status" and event.data.get("status") in OVER
+                    if over and place == folder.place:  # else it went on
                         return
             elif not row.is_active:  # there is nothing more to come
                 break

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
-from impasto.cli.serve.work.store import Store
-from impasto.cli.serve.work.table import Row
+from impasto.cli.serve.store.store import Store
+from impasto.cli.serve.store.table import Row
 
 from .bodies import read_job, request_body
 from .events import stream
@@ -64,7 +64,7 @@ def routes(store: Store) -> APIRouter:
     )
     async def submit(request: Request, response: Response) -> JobView:
         """Have a picture painted."""
-        client = request.client.host if request.client else "unknown"
+        client = _client(request)
         store.check_room(client)
         order, pictures = await read_job(request, store)
         try:
@@ -96,9 +96,31 @@ def routes(store: Store) -> APIRouter:
     def stop(id: Id) -> JobView:
         """End a job soon: what was painted so far is its result."""
         row = found(id)
-        if row.is_active:
-            store.stop(id)
+        if row.is_active or row.status == "paused":
+            store.stop(row)
         return view(row, store)
+
+    @router.post("/{id}/pause", status_code=202, response_model=JobView, responses=NONE)
+    def pause(id: Id) -> JobView:
+        """Leave a job for later; it keeps no place in the queue."""
+        row = found(id)
+        if row.is_active:
+            store.pause(row)
+        return view(row, store)
+
+    @router.post(
+        "/{id}/go-on",
+        status_code=202,
+        response_model=JobView,
+        responses=NONE | problems(409, 429, 503),
+    )
+    def go_on(id: Id, request: Request) -> JobView:
+        """Go on with a job that was left for later, at the iteration where it was left."""
+        row = found(id)
+        if row.status != "paused":
+            raise Problem(409, f"the job is {row.status}: only one that is paused goes on")
+        store.go_on(row, _client(request))
+        return view(store.get(id) or row, store)
 
     @router.get(
         "/{id}/events",
@@ -129,6 +151,10 @@ def routes(store: Store) -> APIRouter:
         return _file(store.folder(id).result, "image/png", "private, max-age=3600")
 
     return router
+
+
+def _client(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
 
 
 def _file(path: os.PathLike[str], kind: str, cache: str) -> Response:

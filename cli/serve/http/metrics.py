@@ -9,8 +9,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from impasto.cli.serve.work.store import Store
-from impasto.cli.serve.work.table import ACTIVE, Row
+from impasto.cli.serve.store.store import Store
+from impasto.cli.serve.store.table import ACTIVE, Row
 
 SECONDS = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600)
 
@@ -34,7 +34,7 @@ class Metrics:
         self._requests = Counter(
             "impasto_requests", "Answers by status.", ["status"], registry=self._registry
         )
-        store.ended = self.ended
+        store.when_ended(self.ended)
 
     def ended(self, row: Row) -> None:
         """Count a job."""
@@ -60,7 +60,7 @@ class _Now(Collector):
         """How it stands at this moment."""
         counts = self._store.table.counts()
         jobs = GaugeMetricFamily("impasto_jobs", "Jobs by status.", labels=["status"])
-        for status in (*ACTIVE, "done", "failed", "cancelled"):
+        for status in (*ACTIVE, "paused", "done", "failed", "cancelled"):
             jobs.add_metric([status], counts.get(status, 0))
         yield jobs
         yield GaugeMetricFamily(

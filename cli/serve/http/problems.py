@@ -12,8 +12,8 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from impasto.cli.serve.work.painting import plain
-from impasto.cli.serve.work.store import DrainingError, FullError, TooManyError
+from impasto.cli.serve.job.painting import plain
+from impasto.cli.serve.store.store import DrainingError, FullError, TooManyError
 from impasto.runtime import ImageError, ImpastoError, QueueFull, SettingError
 
 MEDIA = "application/problem+json"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel
 
-from impasto.cli.serve.work.store import Store
-from impasto.cli.serve.work.table import Row
+from impasto.cli.serve.store.store import Store
+from impasto.cli.serve.store.table import Row, Status
 
 
 class StepView(BaseModel):
@@ -31,7 +31,7 @@ class JobView(BaseModel):
     """A job. Times are seconds since 1970."""
 
     id: str
-    status: Literal["queued", "running", "done", "failed", "cancelled"]
+    status: Status
     ahead: int | None = None
     """How many jobs are before it, while it waits."""
     priority: int

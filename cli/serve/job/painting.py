@@ -62,7 +62,7 @@ class Painting:
         self._job: Job | None = None
         self._told = self._shown = 0.0
         self._pause = PREVIEW_EVERY
-        self._running = self._suspended = False
+        self._running = self._suspended = self._paused = False
 
     def begin(self, jobs: Jobs, within: float | None = None) -> Job:
         """Put it into a pool: anew, or from its checkpoint.
@@ -87,8 +87,12 @@ class Painting:
             return
         if not self._running and job.status == "running":
             self._begin()
-        if self.folder.should_stop:
+        asked = self.folder.asked
+        if asked == "stop":
             job.cancel()
+        elif asked == "pause" and not self._paused:
+            self._paused = True
+            job.suspend()
 
     def suspend(self) -> None:
         """End it so that it goes on later."""
@@ -187,6 +191,9 @@ class Painting:
         if isinstance(error, DivergenceError):
             self.folder.tell("note", text="The preview is the last good picture.")
         told: dict[str, Any] = {"at": time.time()}
+        if isinstance(error, CancelledError) and self._paused:
+            self.folder.tell("status", status="paused", at=time.time())
+            return
         if isinstance(error, CancelledError) or (result and result.stopped == "cancelled"):
             told["status"] = "cancelled"
         elif error is not None:

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 import shutil
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
+from impasto.cli.serve.crew.local import Crew
+from impasto.cli.serve.job.folder import JobFolder, Order
+from impasto.cli.serve.job.painting import sentence_of
 from impasto.cli.serve.options import Service
-from impasto.runtime import ImpastoError, SettingError, show_bytes
+from impasto.runtime import ImpastoError, show_bytes
 
-from .folder import Event, JobFolder, Order
-from .local import Crew
-from .painting import sentence_of
+from .admission import new_row, planned
+from .following import Following
 from .table import Row, Table
 
 if TYPE_CHECKING:
-    from impasto.runtime import Engine, Plan
+    from impasto.runtime import Engine
 
 LOOK_EVERY, SWEEP_EVERY = 0.2, 5.0
 """Seconds."""
-FLOAT_RGB = 12
-"""Bytes of a pixel."""
-SPARE = 1 << 20
-"""Bytes of a job's events, previews and the rest."""
 
 
 class TooManyError(ImpastoError):
@@ -55,12 +51,10 @@ class Store:
         self._root.mkdir(parents=True, exist_ok=True)
         self.table = Table(data / "jobs.sqlite")
         self._engine, self._options = engine, options
-        self.ended: Callable[[Row], None] = lambda row: None
-        """Called with each job that has ended."""
+        self._following = Following(self.table, self.folder, self._forget)
         self.draining = False
         self._seen: dict[str, float] = {}
         self._watchers: Counter[str] = Counter()
-        self._places: dict[str, int] = {}
         self._accepting, self._over = threading.Lock(), threading.Event()
         self._swept = 0.0
         active = self.table.active()
@@ -90,6 +84,10 @@ class Store:
             return found
         ids = [other.id for other in self.table.active()]
         return ids.index(row.id) if row.id in ids else 0
+
+    def when_ended(self, call: Callable[[Row], None]) -> None:
+        """Have a function called with each job that has ended."""
+        self._following.ended = call
 
     def expires(self, row: Row) -> float | None:
         """When a job that has ended is removed."""
@@ -125,11 +123,11 @@ class Store:
             for name, file in pictures.items():
                 with open(folder.picture(name), "wb") as copy:
                     shutil.copyfileobj(file, copy)
-            plan = self._plan(folder, order)
+            plan = planned(self._engine, folder, order, self._options.result_pixels)
             folder.write_order(order)
             with self._accepting:
                 self.check_room(client)
-                row = self._row(folder, order, plan, client)
+                row = new_row(folder, order, plan, client)
                 self._make_room(row.bytes)
                 self.table.add(row)
         except BaseException:
@@ -143,16 +141,33 @@ class Store:
             raise
         return row
 
-    def stop(self, id: str) -> None:
+    def stop(self, row: Row) -> None:
         """End a job soon; what was painted is its result."""
-        self.folder(id).ask_to_stop()
+        self.folder(row.id).ask("stop")
+        if row.status == "paused":  # its picture is in the checkpoint
+            self._send_again(row)
+
+    def pause(self, row: Row) -> None:
+        """Have a job go on later."""
+        self.folder(row.id).ask("pause")
+
+    def go_on(self, row: Row, client: str) -> None:
+        """Paint a paused job further.
+
+        Raises:
+            DrainingError, TooManyError: it has no place.
+        """
+        with self._accepting:
+            self.check_room(client)
+            self.folder(row.id).ask("")
+            self._send_again(row)
 
     def remove(self, id: str) -> None:
         """Forget a job, once it has ended."""
         row = self.table.get(id)
         if row is not None and row.is_active:
             self.folder(id).remove_later()
-            self.stop(id)
+            self.stop(row)
         else:
             self._forget(id)
 
@@ -170,57 +185,6 @@ class Store:
         self._over.set()
         self._follower.join()
         self.table.close()
-
-    def _plan(self, folder: JobFolder, order: Order) -> Plan:
-        """What would be done.
-
-        Raises:
-            ImageError, SettingError: nothing can be.
-        """
-        found = {name: folder.picture(name) for name in ("content", "init_image")}
-        content, image = (p if n in order.pictures else None for n, p in found.items())
-        try:
-            plan = self._engine.plan(
-                content, folder.styles(order), init_image=image, **order.settings
-            )
-        except ImpastoError as error:
-            words = [
-                folder.spoken(part, order) if isinstance(part, str) else part for part in error.args
-            ]
-            error.args = tuple(words)
-            raise
-        height, width = plan.size
-        if height * width > self._options.result_pixels:
-            raise SettingError(
-                "size",
-                order.settings.get("size"),
-                f"{width} x {height} pixels are more than the {self._options.result_pixels} that "
-                "this server paints: choose a smaller one",
-            )
-        return plan
-
-    def _row(self, folder: JobFolder, order: Order, plan: Plan, client: str) -> Row:
-        height, width = plan.size
-        images = max(2 * scale.history + 8 for scale in plan.scales)
-        checkpoint = images * FLOAT_RGB * math.prod(plan.size)
-        about = {
-            "width": width,
-            "height": height,
-            "scales": len(plan.scales),
-            "settings": vars(plan.settings),
-            "pictures": order.pictures,
-            "notes": [],
-        }
-        return Row(
-            id=folder.id,
-            client=client,
-            status="queued",
-            priority=order.priority,
-            attended=order.attended,
-            created=time.time(),
-            bytes=folder.size() + 2 * checkpoint + 6 * math.prod(plan.size) + SPARE,
-            about=about,
-        )
 
     def _make_room(self, needed: int) -> None:
         """Remove the oldest results until a job of so many bytes fits."""
@@ -243,19 +207,10 @@ class Store:
                 shutil.rmtree(path, ignore_errors=True)
         for row in rows:
             self.see(row.id)
-            self._read_events(row)
-            if (now := self.table.get(row.id)) is None or not now.is_active:
+            if not self._following.read(row).is_active:
                 continue
             self.table.update(row.id, status="queued")
-            folder = self.folder(row.id)
-            try:
-                order = folder.order()
-                within = order.within and max(0.001, order.within - (time.time() - row.created))
-                self._crew.send(folder, within)
-            except (ImpastoError, OSError, ValueError) as error:
-                told = {"status": "failed", "error": sentence_of(error), "at": time.time()}
-                folder.path.mkdir(exist_ok=True)
-                folder.tell("status", **told)
+            self._send(row, self.folder(row.id))
 
     def _follow(self) -> None:
         while not self._over.wait(LOOK_EVERY):
@@ -266,47 +221,37 @@ class Store:
     def _look(self) -> None:
         now = time.monotonic()
         for row in self.table.active():
-            self._read_events(row)
+            row = self._following.read(row)
+            if not row.is_active:
+                continue
             away = now - self._seen.get(row.id, now) > self._options.away
             if row.attended and away and not self._watchers[row.id]:
-                self.stop(row.id)
+                self.stop(row)
         if now - self._swept > SWEEP_EVERY:
             self._swept = now
             for row in self.table.ended():
                 if row.ended is not None and row.ended + self._options.keep < time.time():
                     self._forget(row.id)
 
-    def _read_events(self, row: Row) -> None:
-        """Put what has happened to a job into the table."""
-        for event in self.folder(row.id).events(self._places.get(row.id, 0)):
-            self._places[row.id] = event.place
-            row = self._read_event(row, event)
+    def _send_again(self, row: Row) -> None:
+        folder = self.folder(row.id)
+        folder.tell("status", status="queued", at=time.time())
+        row = self._following.read(row)
+        self._send(row, folder)
 
-    def _read_event(self, row: Row, event: Event) -> Row:
-        data: dict[str, Any] = dict(event.data)
-        if event.name == "note":
-            about = row.about | {"notes": [*row.about["notes"], data["text"]]}
-            self.table.update(row.id, about=about)
-            return replace(row, about=about)
-        if event.name != "status":
-            return row
-        status, at = data.pop("status"), data.pop("at", time.time())
-        if status == "running":
-            started = row.started or at
-            self.table.update(row.id, status=status, started=started)
-            return replace(row, status=status, started=started)
-        row = replace(row, status=status, ended=at, about=row.about | data)
-        if self.folder(row.id).is_removed:
-            self.ended(row)
-            self._forget(row.id)
-            return row
-        size = self.folder(row.id).size()
-        self.table.update(row.id, status=status, ended=at, about=row.about, bytes=size)
-        self.ended(row)
-        return row
+    def _send(self, row: Row, folder: JobFolder) -> None:
+        """To whoever paints; a job that cannot be painted any more has failed."""
+        try:
+            within = folder.order().within
+            if within is not None:
+                within = max(0.001, within - (time.time() - row.created))
+            self._crew.send(folder, within)
+        except (ImpastoError, OSError, ValueError) as error:
+            folder.path.mkdir(exist_ok=True)
+            folder.tell("status", status="failed", error=sentence_of(error), at=time.time())
 
     def _forget(self, id: str) -> None:
         self.table.remove(id)
         shutil.rmtree(self.folder(id).path, ignore_errors=True)
-        for memory in (self._seen, self._watchers, self._places):
-            memory.pop(id, None)
+        self._seen.pop(id, None)
+        self._watchers.pop(id, None)

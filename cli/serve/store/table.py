@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 from impasto.runtime import ImpastoError
 
-Status = Literal["queued", "running", "done", "failed", "cancelled"]
+Status = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
 ACTIVE = ("queued", "running")
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, client TEXT NOT NULL, status TEXT NOT NULL, priority INTEGER NOT NULL,
     attended INTEGER NOT NULL, created REAL NOT NULL, started REAL, ended REAL,
-    bytes INTEGER NOT NULL, about TEXT NOT NULL);
+    bytes INTEGER NOT NULL, place INTEGER NOT NULL, about TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS by_status ON jobs (status, created);
 PRAGMA user_version = 1;
 """
@@ -38,6 +38,8 @@ class Row:
     ended: float | None = None
     bytes: int
     """Of its folder, as it is when the job has ended; as expected, before."""
+    place: int = 0
+    """How far its events have been read; steps are read by who wants them."""
     about: dict[str, Any] = field(default_factory=dict)
     """What is shown of it: settings, size, scales, pictures, notes, error, loss."""
 

@@ -10,7 +10,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from impasto.runtime import write_file
 
@@ -53,7 +53,7 @@ class JobFolder:
         self.checkpoint = path / "checkpoint"
         self.preview = path / "preview.jpg"
         self.result = path / "result.png"
-        self._order, self._events, self._stop = path / "order", path / "events", path / "stop"
+        self._order, self._events, self._asked = path / "order", path / "events", path / "asked"
 
     @property
     def id(self) -> str:
@@ -126,14 +126,20 @@ class JobFolder:
         steps = [event.data for event in _parsed(tail, 0) if event.name == "step"]
         return steps[-1] if steps else None
 
-    def ask_to_stop(self) -> None:
-        """Have whoever paints it end soon."""
-        self._stop.touch()
+    def ask(self, what: Literal["stop", "pause", ""]) -> None:
+        """Have whoever paints it end soon, for good or for now; empty: neither."""
+        if what:
+            write_file(self._asked, what.encode(), overwrite=True)
+        else:
+            self._asked.unlink(missing_ok=True)
 
     @property
-    def should_stop(self) -> bool:
-        """Whether somebody asked."""
-        return self._stop.exists()
+    def asked(self) -> str:
+        """What somebody asked for."""
+        try:
+            return self._asked.read_text()
+        except FileNotFoundError:
+            return ""
 
     def remove_later(self) -> None:
         """Have all of it removed once the job has ended."""

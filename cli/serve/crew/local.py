@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Protocol
 
+from impasto.cli.serve.job.folder import JobFolder
+from impasto.cli.serve.job.painting import Painting
 from impasto.cli.serve.options import Service
 from impasto.runtime import ImpastoError, Jobs
-
-from .folder import JobFolder
-from .painting import Painting
 
 if TYPE_CHECKING:
     from impasto.runtime import Engine

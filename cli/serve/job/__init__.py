@@ -1,0 +1,1 @@
+"""One job: its folder, and how it is painted."""

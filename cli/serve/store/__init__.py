@@ -1,0 +1,1 @@
+"""What the server knows of its jobs: their table, who comes in, what became of them."""

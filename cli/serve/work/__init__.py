@@ -1,1 +1,0 @@
-"""Jobs behind the service: their table, their folders, and who paints them."""
