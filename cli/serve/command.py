@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from impasto.cli.options import Given
-from impasto.runtime import ImpastoError, SettingError, check_all
+from impasto.runtime import SettingError, check_all
 
-from .options import Service
+from .options import Service, missing
 
 TOKEN = "IMPASTO_TOKEN"
 """The environment variable: a command line can be seen by others."""
@@ -33,20 +32,13 @@ def serve(command: str, given: Given) -> None:
 
 def work(command: str, given: Given) -> None:
     """Paint the jobs of a server elsewhere until a signal comes."""
-    raise ImpastoError("not yet")
+    options = Service(**check_all(Service, given.service))
+    if options.data is None:
+        raise SettingError("data", None, "give the folder that the server has, as it is seen here")
+    with missing("workers"):
+        from .crew.machine import work as paint
+    from .data import prepared
 
-
-class missing:  # noqa: N801
-    """Tells which extra to install where a package is not there."""
-
-    def __init__(self, extra: str) -> None:
-        self._extra = extra
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("impasto"):
-            raise ImpastoError(
-                f"{error.name} is not installed: pip install 'impasto[{self._extra}]'"
-            ) from None
+    machine = dict(given.machine)
+    machine.pop("max_pixels", None)
+    paint(options, prepared(options), given.files.get("model"), machine)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from impasto.runtime import Machine, describe, setting
+from impasto.runtime import ImpastoError, Machine, describe, setting
 
 SERVE, BOTH = ("serve",), ("serve", "work")
 GIGABYTE = 1_000_000_000
@@ -17,6 +19,19 @@ def parse_bytes(amount: int | str) -> int:
     assert parse is not None
     found: int = parse(amount)
     return found
+
+
+@contextmanager
+def missing(extra: str) -> Iterator[None]:
+    """Tell which extra to install where one of its packages is not there."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "impasto").startswith("impasto"):
+            raise
+        raise ImpastoError(
+            f"{error.name} is not installed: pip install 'impasto[{extra}]'"
+        ) from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -20,7 +17,9 @@ from impasto.runtime import Engine, ImpastoError
 from .app import make_app
 from .connections import Connection
 from .crew.local import Crew, Local
-from .options import Service
+from .data import prepared
+from .job.here import bundle_digest
+from .options import Service, missing
 from .store.store import Store
 
 GRACE = 5
@@ -36,7 +35,16 @@ def run(options: Service, model: str | None, machine: Mapping[str, Any], token: 
     engine = Engine.load(model, **own)
 
     def crew(waiting: int) -> Crew:
-        return Local(engine, options, waiting)
+        if options.workers is None:
+            return Local(engine, options, waiting)
+        with missing("workers"):
+            from .crew.machine import introduce
+            from .crew.queue import Queue
+            from .crew.remote import Remote
+        introduce(data, engine)
+        queue = Queue(options.workers, bundle_digest(engine), options.dead_after)
+        queue.check()
+        return Remote(queue, data, options)
 
     with interrupts.mode("drain"):
         store = Store(data, engine, options, crew)
@@ -48,29 +56,6 @@ def run(options: Service, model: str | None, machine: Mapping[str, Any], token: 
             server.run(sockets=[listening])
         finally:
             store.close()
-
-
-def prepared(options: Service) -> Path:
-    """The data folder, made if it is not there; temporary files go into it, too."""
-    data = Path(options.data) if options.data is not None else _default_folder()
-    try:
-        (data / "tmp").mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise ImpastoError(
-            f"{data} cannot be made ({error.strerror}): choose another folder with --data"
-        ) from None
-    tempfile.tempdir = str((data / "tmp").absolute())
-    return data.absolute()
-
-
-def _default_folder() -> Path:
-    state = os.environ.get("XDG_STATE_HOME")
-    if state:
-        return Path(state) / "impasto"
-    try:
-        return Path.home() / ".local" / "state" / "impasto"
-    except RuntimeError:
-        raise ImpastoError("there is no home: choose a folder with --data") from None
 
 
 def _listen(options: Service) -> socket.socket:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Crew(Protocol):
     """Who paints jobs. What comes of one is in its folder, whoever did it."""
 
-    def send(self, folder: JobFolder, within: float | None) -> None:
+    def send(self, folder: JobFolder) -> None:
         """Have a job painted; of a job that is painted already nothing comes."""
 
     def look(self) -> None:
@@ -51,14 +51,14 @@ class Local:
         self._lock = threading.Lock()
         self.problem = ""
 
-    def send(self, folder: JobFolder, within: float | None) -> None:
+    def send(self, folder: JobFolder) -> None:
         """Put it into the pool."""
         with self._lock:
             if folder.id in self._paintings:
                 return
             painting = self._paintings[folder.id] = Painting(folder, self._engine, self._options)
         try:
-            painting.begin(self._jobs, within)
+            painting.begin(self._jobs)
         except ImpastoError:
             with self._lock:
                 del self._paintings[folder.id]

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from impasto.runtime import write_file
 
+OVER = ("done", "failed", "cancelled")
+"""A job's status for good."""
 TAIL = 8192
 """Bytes in which the last event is looked for."""
 
@@ -33,7 +36,15 @@ class Order:
     """Seconds from its submission."""
     attended: bool = False
     """Whether it ends when nobody looks any more."""
-    notes: dict[str, str] = field(default_factory=dict)
+    created: float = field(default_factory=time.time)
+    """Seconds since 1970."""
+
+    @property
+    def within_now(self) -> float | None:
+        """What is left of ``within``."""
+        if self.within is None:
+            return None
+        return max(0.001, self.within - (time.time() - self.created))
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,7 @@ class JobFolder:
         self.checkpoint = path / "checkpoint"
         self.preview = path / "preview.jpg"
         self.result = path / "result.png"
+        self._status = path / "status"
         self._order, self._events, self._asked = path / "order", path / "events", path / "asked"
 
     @property
@@ -91,6 +103,10 @@ class JobFolder:
             os.write(number, line)
         finally:
             os.close(number)
+        if name == "status":
+            new = self.path / f"status-{os.getpid()}"
+            new.write_text(data["status"])
+            os.replace(new, self._status)
 
     def events(self, place: int = 0) -> list[Event]:
         """What happened after a place; all of it, if there is no event that ends there."""
@@ -125,6 +141,14 @@ class JobFolder:
             tail = tail.partition(b"\n")[2]
         steps = [event.data for event in _parsed(tail, 0) if event.name == "step"]
         return steps[-1] if steps else None
+
+    @property
+    def status(self) -> str:
+        """The last that was told; empty: none was."""
+        try:
+            return self._status.read_text()
+        except FileNotFoundError:
+            return ""
 
     def ask(self, what: Literal["stop", "pause", ""]) -> None:
         """Have whoever paints it end soon, for good or for now; empty: neither."""

@@ -64,16 +64,21 @@ class Painting:
         self._pause = PREVIEW_EVERY
         self._running = self._suspended = self._paused = False
 
-    def begin(self, jobs: Jobs, within: float | None = None) -> Job:
+    def begin(self, jobs: Jobs) -> Job:
         """Put it into a pool: anew, or from its checkpoint.
 
         Raises:
             ImpastoError: as ``Jobs.submit``.
         """
-        job = self._resumed(jobs, within) or self._submitted(jobs, within)
+        job = self._resumed(jobs) or self._submitted(jobs)
         self._job = job
         job.add_done_callback(self._done)
         return job
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether it is to go on elsewhere, or at another time."""
+        return self._suspended
 
     @property
     def ahead(self) -> int:
@@ -100,7 +105,7 @@ class Painting:
         if self._job:
             self._job.suspend()
 
-    def _submitted(self, jobs: Jobs, within: float | None) -> Job:
+    def _submitted(self, jobs: Jobs) -> Job:
         folder, order = self.folder, self.order
         image = folder.picture("init_image") if "init_image" in order.pictures else None
         return jobs.submit(
@@ -110,18 +115,18 @@ class Painting:
             maps=read_masks(folder, order),
             deadline=order.deadline,
             notes=here(self._engine),
-            **self._common(within),
+            **self._common(),
             **order.settings,
         )
 
-    def _resumed(self, jobs: Jobs, within: float | None) -> Job | None:
+    def _resumed(self, jobs: Jobs) -> Job | None:
         """From the checkpoint, if there is one that this program understands."""
         path = self.folder.checkpoint
         if not path.exists():
             return None
         try:
             began, now = read_checkpoint(path).notes, here(self._engine)
-            job = jobs.resume(path, **self._common(within))
+            job = jobs.resume(path, **self._common())
         except CheckpointError as error:
             why = self.folder.spoken(sentence_of(error), self.order)
             self.folder.tell("note", text=f"It was begun anew: {why}")
@@ -134,10 +139,10 @@ class Painting:
             )
         return job
 
-    def _common(self, within: float | None) -> dict[str, Any]:
+    def _common(self) -> dict[str, Any]:
         return {
             "priority": self.order.priority,
-            "within": within,
+            "within": self.order.within_now,
             "on_step": self._step,
             "checkpoint": self.folder.checkpoint,
             "checkpoint_every": self._options.checkpoint_every,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,11 +23,24 @@ class Following:
         self._table, self._folder, self._forget = table, folder, forget
         self.ended: Callable[[Row], None] = lambda row: None
         """Called with each job that has ended."""
+        self._places: dict[str, int] = {}
+        self._reading = threading.Lock()
 
     def read(self, row: Row) -> Row:
         """A job as it is after all that has happened to it by now."""
+        with self._reading:
+            row = self._table.get(row.id) or row
+            place = max(row.place, self._places.get(row.id, 0))
+            return self._read(row, place)
+
+    def drop(self, id: str) -> None:
+        """A job is no more."""
+        self._places.pop(id, None)
+
+    def _read(self, row: Row, place: int) -> Row:
         folder = self._folder(row.id)
-        for event in folder.events(row.place):
+        for event in folder.events(place):
+            self._places[row.id] = event.place
             if event.name == "note":
                 about = row.about | {"notes": [*row.about["notes"], event.data["text"]]}
                 row = self._changed(row, about=about, place=event.place)

@@ -135,7 +135,7 @@ class Store:
             raise
         self.see(row.id)
         try:
-            self._crew.send(folder, order.within)
+            self._crew.send(folder)
         except ImpastoError:
             self._forget(row.id)
             raise
@@ -242,10 +242,7 @@ class Store:
     def _send(self, row: Row, folder: JobFolder) -> None:
         """To whoever paints; a job that cannot be painted any more has failed."""
         try:
-            within = folder.order().within
-            if within is not None:
-                within = max(0.001, within - (time.time() - row.created))
-            self._crew.send(folder, within)
+            self._crew.send(folder)
         except (ImpastoError, OSError, ValueError) as error:
             folder.path.mkdir(exist_ok=True)
             folder.tell("status", status="failed", error=sentence_of(error), at=time.time())
@@ -255,3 +252,4 @@ class Store:
         shutil.rmtree(self.folder(id).path, ignore_errors=True)
         self._seen.pop(id, None)
         self._watchers.pop(id, None)
+        self._following.drop(id)
