@@ -12,7 +12,7 @@ import uvicorn
 
 from impasto.cli.console import say
 from impasto.cli.interrupts import interrupts
-from impasto.runtime import Engine, ImpastoError
+from impasto.runtime import Engine, ImpastoError, Jobs
 
 from .app import make_app
 from .connections import Connection
@@ -44,10 +44,10 @@ def run(options: Service, model: str | None, machine: Mapping[str, Any], token: 
         introduce(data, engine)
         queue = Queue(options.workers, bundle_digest(engine), options.dead_after)
         queue.check()
-        return Remote(queue, data, options)
+        return Remote(queue, data, options, Jobs(engine, memory=engine.machine.memory))
 
     with interrupts.mode("drain"):
-        store = Store(data, engine, options, crew)
+        store = Store(data, options, crew)
         server = _Server(_config(make_app(store, options, token), options))
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host

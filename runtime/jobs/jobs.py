@@ -19,6 +19,7 @@ from impasto.runtime.level import map_names
 from impasto.runtime.machine.memory import budget, planning
 from impasto.runtime.machine.memory import parse as parse_bytes
 from impasto.runtime.pictures.sources import Source
+from impasto.runtime.planning.plan import Plan
 from impasto.runtime.results.result import Step
 from impasto.runtime.run import Run
 from impasto.runtime.settings import Machine, RunKeywords, check_keywords, describe
@@ -122,12 +123,9 @@ class Jobs:
         """
         check_keywords(Jobs.submit, RunKeywords, given)
         self._check_open()
-        room = self._room
-        if (most := given.pop("memory", None)) is not None:
-            room = min(room, parse_bytes(most))
         inputs = Inputs.of(content, style, init_image).packed()
         engine = self._engine
-        plan, machine = engine._plan(inputs, given, room)
+        plan, machine = self._plan(inputs, given)
         map_names(engine.manifest.objectives[plan.settings.objective].terms, maps or {})
         peak = inputs.peak(engine.manifest, plan, machine.max_pixels)
 
@@ -151,6 +149,22 @@ class Jobs:
             ),
             priority,
         )
+
+    def plan(
+        self,
+        content: Source | None = None,
+        style: Source | Sequence[Source] | None = None,
+        *,
+        init_image: Source | None = None,
+        **given: Unpack[RunKeywords],
+    ) -> Plan:
+        """What ``submit`` would have done, by headers alone.
+
+        Raises:
+            ImageError, SettingError: as in ``submit``.
+        """
+        check_keywords(Jobs.plan, RunKeywords, given)
+        return self._plan(Inputs.of(content, style, init_image), given)[0]
 
     def resume(
         self,
@@ -218,6 +232,12 @@ class Jobs:
         if kind is None:
             self.wait()
         self.close()
+
+    def _plan(self, inputs: Inputs, given: RunKeywords) -> tuple[Plan, Machine]:
+        room = self._room
+        if (most := given.pop("memory", None)) is not None:
+            room = min(room, parse_bytes(most))
+        return self._engine._plan(inputs, given, room)
 
     def _least(self, deadline: float | None) -> float | None:
         return min((s for s in (deadline, self._seconds) if s is not None), default=None)

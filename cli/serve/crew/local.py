@@ -14,8 +14,16 @@ if TYPE_CHECKING:
     from impasto.runtime import Engine
 
 
+ENDING = 10
+"""Seconds, at most, from word of a job's end to that end."""
+
+
 class Crew(Protocol):
     """Who paints jobs. What comes of one is in its folder, whoever did it."""
+
+    @property
+    def jobs(self) -> Jobs:
+        """A pool that plans as theirs."""
 
     def send(self, folder: JobFolder) -> None:
         """Have a job painted; of a job that is painted already nothing comes."""
@@ -40,7 +48,7 @@ class Local:
     def __init__(self, engine: Engine, options: Service, waiting: int = 0) -> None:
         """``waiting``: so many jobs are there from before."""
         self._engine, self._options = engine, options
-        self._jobs = Jobs(
+        self.jobs = Jobs(
             engine,
             workers=options.at_once,
             queue=max(options.queue + options.at_once, waiting),
@@ -54,11 +62,13 @@ class Local:
     def send(self, folder: JobFolder) -> None:
         """Put it into the pool."""
         with self._lock:
-            if folder.id in self._paintings:
-                return
+            before = self._paintings.get(folder.id)
+        if before is not None:  # it was left for later this moment
+            before.ended.wait(ENDING)
+        with self._lock:
             painting = self._paintings[folder.id] = Painting(folder, self._engine, self._options)
         try:
-            painting.begin(self._jobs)
+            painting.begin(self.jobs)
         except ImpastoError:
             with self._lock:
                 del self._paintings[folder.id]
@@ -70,8 +80,8 @@ class Local:
             paintings = list(self._paintings.items())
         for id, painting in paintings:
             painting.look()
-            if painting.ended.is_set():
-                with self._lock:
+            with self._lock:
+                if painting.ended.is_set() and self._paintings.get(id) is painting:
                     del self._paintings[id]
 
     def ahead(self, id: str) -> int | None:
@@ -86,4 +96,4 @@ class Local:
             paintings = list(self._paintings.values())
         for painting in paintings:
             painting.suspend()
-        self._jobs.close(suspend=True)
+        self.jobs.close(suspend=True)

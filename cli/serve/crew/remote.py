@@ -8,6 +8,7 @@ from pathlib import Path
 
 from impasto.cli.serve.job.folder import OVER, JobFolder
 from impasto.cli.serve.options import Service
+from impasto.runtime import Jobs
 
 from .queue import Queue, shown
 from .signs import machines
@@ -19,7 +20,9 @@ LOOK_EVERY = 1.0
 class Remote:
     """Sends the next jobs as there are machines for them, so that priorities count to the last."""
 
-    def __init__(self, queue: Queue, data: Path, options: Service) -> None:
+    def __init__(self, queue: Queue, data: Path, options: Service, jobs: Jobs) -> None:
+        """``jobs`` plans; it paints nothing."""
+        self.jobs = jobs
         self._queue, self._data, self._options = queue, data, options
         self._waiting: list[tuple[int, float, str, JobFolder]] = []
         self._sent: dict[str, JobFolder] = {}
@@ -33,9 +36,9 @@ class Remote:
         """Have it painted when its turn comes."""
         order = folder.order()
         with self._lock:
-            if folder.id not in self._sent:
-                self._waiting.append((-order.priority, order.created, folder.id, folder))
-                self._waiting.sort(key=lambda entry: entry[:3])
+            self._sent.pop(folder.id, None)  # it was left for later
+            self._waiting.append((-order.priority, order.created, folder.id, folder))
+            self._waiting.sort(key=lambda entry: entry[:3])
 
     def ahead(self, id: str) -> int | None:
         """Those that are sent, and those before it that are not."""

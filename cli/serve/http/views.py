@@ -33,7 +33,7 @@ class JobView(BaseModel):
     id: str
     status: Status
     ahead: int | None = None
-    """How many jobs are before it, while it waits."""
+    """How many jobs that wait are before it, while it waits: 0, it is next."""
     priority: int
     attended: bool
     created: float

@@ -114,6 +114,7 @@ class Painting:
             init_image=image,
             maps=read_masks(folder, order),
             deadline=order.deadline,
+            checkpoint=self.folder.checkpoint,
             notes=here(self._engine),
             **self._common(),
             **order.settings,
@@ -126,7 +127,7 @@ class Painting:
             return None
         try:
             began, now = read_checkpoint(path).notes, here(self._engine)
-            job = jobs.resume(path, **self._common())
+            job = jobs.resume(path, deadline=self.order.deadline, **self._common())
         except CheckpointError as error:
             why = self.folder.spoken(sentence_of(error), self.order)
             self.folder.tell("note", text=f"It was begun anew: {why}")
@@ -144,7 +145,6 @@ class Painting:
             "priority": self.order.priority,
             "within": self.order.within_now,
             "on_step": self._step,
-            "checkpoint": self.folder.checkpoint,
             "checkpoint_every": self._options.checkpoint_every,
         }
 

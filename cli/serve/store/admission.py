@@ -6,7 +6,7 @@ import math
 import time
 
 from impasto.cli.serve.job.folder import JobFolder, Order
-from impasto.runtime import Engine, ImpastoError, Plan, SettingError
+from impasto.runtime import ImpastoError, Jobs, Plan, SettingError
 
 from .table import Row
 
@@ -20,7 +20,7 @@ SPARE = 1 << 20
 """Bytes of a job's events and the rest."""
 
 
-def planned(engine: Engine, folder: JobFolder, order: Order, most: int) -> Plan:
+def planned(jobs: Jobs, folder: JobFolder, order: Order, most: int) -> Plan:
     """What would be done for a result of at most so many pixels.
 
     Raises:
@@ -30,7 +30,7 @@ def planned(engine: Engine, folder: JobFolder, order: Order, most: int) -> Plan:
     content, image = (path if name in order.pictures else None for name, path in paths.items())
     styles = folder.styles(order)
     try:
-        plan = engine.plan(content, styles, init_image=image, **order.settings)
+        plan = jobs.plan(content, styles, init_image=image, **order.settings)
     except ImpastoError as error:
         if not isinstance(error, SettingError):  # its parts are sentences, which name files
             said = [folder.spoken(p, order) if isinstance(p, str) else p for p in error.args]

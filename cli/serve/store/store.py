@@ -22,7 +22,7 @@ from .following import Following
 from .table import Row, Table
 
 if TYPE_CHECKING:
-    from impasto.runtime import Engine
+    pass
 
 LOOK_EVERY, SWEEP_EVERY = 0.2, 5.0
 """Seconds."""
@@ -43,14 +43,12 @@ class FullError(ImpastoError):
 class Store:
     """All jobs of a data folder."""
 
-    def __init__(
-        self, data: Path, engine: Engine, options: Service, crew: Callable[[int], Crew]
-    ) -> None:
+    def __init__(self, data: Path, options: Service, crew: Callable[[int], Crew]) -> None:
         """``crew`` makes who paints, told how many jobs are there from before."""
         self._root = data / "jobs"
         self._root.mkdir(parents=True, exist_ok=True)
         self.table = Table(data / "jobs.sqlite")
-        self._engine, self._options = engine, options
+        self._options = options
         self._following = Following(self.table, self.folder, self._forget)
         self.draining = False
         self._seen: dict[str, float] = {}
@@ -123,7 +121,7 @@ class Store:
             for name, file in pictures.items():
                 with open(folder.picture(name), "wb") as copy:
                     shutil.copyfileobj(file, copy)
-            plan = planned(self._engine, folder, order, self._options.result_pixels)
+            plan = planned(self._crew.jobs, folder, order, self._options.result_pixels)
             folder.write_order(order)
             with self._accepting:
                 self.check_room(client)

@@ -102,7 +102,7 @@ class Server(Process):
         return found
 
     def wait_until(
-        self, id: str, when: Callable[[dict[str, Any]], bool], seconds: float = 60
+        self, id: str, when: Callable[[dict[str, Any]], bool], seconds: float = 30
     ) -> dict[str, Any]:
         """A job, once something is so."""
         until = time.monotonic() + seconds
