@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from impasto.cli.options import Given
-from impasto.runtime import SettingError, check_all
+from impasto.runtime import SettingError
 
-from .options import Service, missing
+from .options import missing, options_of
 
 TOKEN = "IMPASTO_TOKEN"
 """The environment variable: a command line can be seen by others."""
@@ -15,7 +15,7 @@ TOKEN = "IMPASTO_TOKEN"
 
 def serve(command: str, given: Given) -> None:
     """Serve until a signal comes."""
-    options = Service(**check_all(Service, given.service))
+    options = options_of(given.service, given.machine)
     with missing("serve"):
         from .http.access import is_loopback
         from .server import run
@@ -27,18 +27,18 @@ def serve(command: str, given: Given) -> None:
             f"others can reach that address: set {TOKEN} to a long random text, or listen at "
             "127.0.0.1",
         )
-    run(options, given.files.get("model"), given.machine, token)
+    own = {name: value for name, value in given.machine.items() if name != "max_pixels"}
+    run(options, given.files.get("model"), own, token)
 
 
 def work(command: str, given: Given) -> None:
     """Paint the jobs of a server elsewhere until a signal comes."""
-    options = Service(**check_all(Service, given.service))
+    options = options_of(given.service, given.machine)
     if options.data is None:
         raise SettingError("data", None, "give the folder that the server has, as it is seen here")
     with missing("workers"):
         from .crew.machine import work as paint
     from .data import prepared
 
-    machine = dict(given.machine)
-    machine.pop("max_pixels", None)
-    paint(options, prepared(options), given.files.get("model"), machine)
+    own = {name: value for name, value in given.machine.items() if name != "max_pixels"}
+    paint(options, prepared(options), given.files.get("model"), own)

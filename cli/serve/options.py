@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from impasto.runtime import ImpastoError, Machine, describe, setting
+from impasto.runtime import ImpastoError, Machine, SettingError, check_all, describe, setting
 
 SERVE, BOTH = ("serve",), ("serve", "work")
 GIGABYTE = 1_000_000_000
@@ -17,7 +17,10 @@ def parse_bytes(amount: int | str) -> int:
     """``64MB`` as bytes, as ``--memory`` reads it."""
     parse = describe(Machine)["memory"].about.parse
     assert parse is not None
-    found: int = parse(amount)
+    try:
+        found: int = parse(amount)
+    except SettingError:  # it names another field
+        raise ValueError from None
     return found
 
 
@@ -157,6 +160,7 @@ class Service:
         commands=SERVE,
         parse=parse_bytes,
     )
+    max_pixels: int | None = setting("What Machine says.", None, commands=(), none="its default")
     checkpoint_every: float = setting(
         "How often a job that is painted is kept in a file.",
         30.0,
@@ -172,3 +176,13 @@ class Service:
         most=3600,
         commands=BOTH,
     )
+
+
+def options_of(service: Mapping[str, Any], machine: Mapping[str, Any]) -> Service:
+    """What a command line says of the service; ``max_pixels`` is each job's, not the engine's.
+
+    Raises:
+        SettingError: a value makes no sense.
+    """
+    pixels = check_all(Machine, {"max_pixels": machine.get("max_pixels")})
+    return Service(**check_all(Service, service) | pixels)

@@ -30,9 +30,7 @@ def run(options: Service, model: str | None, machine: Mapping[str, Any], token: 
     """Serve until a signal comes."""
     listening = _listen(options)
     data = prepared(options)
-    own = dict(machine)
-    own.pop("max_pixels", None)
-    engine = Engine.load(model, **own)
+    engine = Engine.load(model, **machine)
 
     def crew(waiting: int) -> Crew:
         if options.workers is None:

@@ -114,6 +114,7 @@ class Painting:
             init_image=image,
             maps=read_masks(folder, order),
             deadline=order.deadline,
+            max_pixels=self._options.max_pixels,
             checkpoint=self.folder.checkpoint,
             notes=here(self._engine),
             **self._common(),

@@ -6,6 +6,7 @@ import math
 import time
 
 from impasto.cli.serve.job.folder import JobFolder, Order
+from impasto.cli.serve.options import Service
 from impasto.runtime import ImpastoError, Jobs, Plan, SettingError
 
 from .table import Row
@@ -20,8 +21,8 @@ SPARE = 1 << 20
 """Bytes of a job's events and the rest."""
 
 
-def planned(jobs: Jobs, folder: JobFolder, order: Order, most: int) -> Plan:
-    """What would be done for a result of at most so many pixels.
+def planned(jobs: Jobs, folder: JobFolder, order: Order, options: Service) -> Plan:
+    """What would be done, within the limits.
 
     Raises:
         ImageError, SettingError: nothing can be.
@@ -30,14 +31,16 @@ def planned(jobs: Jobs, folder: JobFolder, order: Order, most: int) -> Plan:
     content, image = (path if name in order.pictures else None for name, path in paths.items())
     styles = folder.styles(order)
     try:
-        plan = jobs.plan(content, styles, init_image=image, **order.settings)
+        plan = jobs.plan(
+            content, styles, init_image=image, max_pixels=options.max_pixels, **order.settings
+        )
     except ImpastoError as error:
         if not isinstance(error, SettingError):  # its parts are sentences, which name files
             said = [folder.spoken(p, order) if isinstance(p, str) else p for p in error.args]
             error.args = tuple(said)
         raise
     height, width = plan.size
-    if height * width > most:
+    if height * width > (most := options.result_pixels):
         raise SettingError(
             "size",
             order.settings.get("size"),

@@ -121,7 +121,7 @@ class Store:
             for name, file in pictures.items():
                 with open(folder.picture(name), "wb") as copy:
                     shutil.copyfileobj(file, copy)
-            plan = planned(self._crew.jobs, folder, order, self._options.result_pixels)
+            plan = planned(self._crew.jobs, folder, order, self._options)
             folder.write_order(order)
             with self._accepting:
                 self.check_room(client)
