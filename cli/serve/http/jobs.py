@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+from typing import IO, Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response, StreamingResponse
 
 from impasto.cli.serve.store.store import Store
 from impasto.cli.serve.store.table import Row
@@ -17,6 +19,8 @@ from .events import stream
 from .problems import MEDIA, Problem
 from .views import JobsView, JobView, view
 
+PIECE = 1 << 16
+"""Bytes."""
 Id = Annotated[str, Path(pattern="^[0-9a-f]{16}$", description="A job's id.")]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Before = Annotated[
@@ -157,9 +161,17 @@ def _client(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def _file(path: os.PathLike[str], kind: str, cache: str) -> Response:
+def _file(path: FilePath, kind: str, cache: str) -> Response:
+    """What is in a file at this moment: another may take its name, or it may go."""
     try:
-        status = os.stat(path)
+        file = open(path, "rb")  # noqa: SIM115 (it is closed when it is sent)
     except FileNotFoundError:
         raise Problem(404, "there is no picture yet: see the job's status") from None
-    return FileResponse(path, media_type=kind, stat_result=status, headers={"Cache-Control": cache})
+    headers = {"Cache-Control": cache, "Content-Length": str(os.fstat(file.fileno()).st_size)}
+    return StreamingResponse(_pieces(file), media_type=kind, headers=headers)
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(PIECE):
+            yield piece

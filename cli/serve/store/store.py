@@ -67,9 +67,11 @@ class Store:
         return "the server is about to end" if self.draining else self._crew.problem
 
     def get(self, id: str) -> Row | None:
-        """A job, if it is there."""
+        """A job as it is now, if it is there."""
         row = self.table.get(id)
-        return None if row is None or self.folder(id).is_removed else row
+        if row is None or self.folder(id).is_removed:
+            return None
+        return self._following.read(row) if row.is_active else row
 
     def folder(self, id: str) -> JobFolder:
         """A job's."""

@@ -1,11 +1,10 @@
-"""Whatever the description allows, and much that it does not: no answer is a bug, or undescribed."""
+"""Whatever the description allows, and much that it does not: no answer is a bug."""
 
 from __future__ import annotations
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
-
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from .running import Server
