@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,9 +33,11 @@ def missing(extra: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "impasto").startswith("impasto"):
             raise
-        raise ImpastoError(
-            f"{error.name} is not installed: pip install 'impasto[{extra}]'"
-        ) from None
+        from impasto.cli.exporting import requirements
+
+        names = [name for name in requirements(extra) if not name.startswith("impasto")]
+        needed = " ".join(map(shlex.quote, names))
+        raise ImpastoError(f"{error.name} is not installed: pip install {needed}") from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ TABLES = {
     "steps": "steps",
     "profile": "operators",
     "start": "start",
+    "service": "service",
     "memory": "memory",
     "variants": "variants",
     "growth": "growth",

@@ -14,10 +14,11 @@ from PIL import Image
 from impasto.cli.commands import COMMANDS
 from impasto.cli.options import PAINTINGS, POSITIONAL, flag, is_positional
 from impasto.cli.program import command as made
+from impasto.cli.serve.options import Service
 from impasto.runtime import Engine, Files, Machine, Settings, describe
 
 Program = Callable[..., Any]
-KINDS: list[type[Any]] = [Settings, Machine, Files]
+KINDS: list[type[Any]] = [Settings, Machine, Files, Service]
 OWN = {"export", "inspect", "doctor"}
 """Commands that paint nothing: their options are their own."""
 
