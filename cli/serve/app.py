@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,6 @@ from impasto.cli.serve.paintings import Painting, paintings
 from impasto.cli.serve.store.store import Store
 
 PAGE = Path(__file__).parent / "page"
-LOCAL = Path(__file__).parent / "local"
 
 
 class Health(BaseModel):
@@ -36,8 +36,10 @@ class Health(BaseModel):
     version: str
 
 
-def make_app(store: Store, options: Service, token: str | None) -> ASGIApp:
-    """All of it, within its limits."""
+def make_app(
+    store: Store, options: Service, token: str | None, local: Mapping[str, Path]
+) -> ASGIApp:
+    """All of it, within its limits. ``local``: folders of the page that paints by itself."""
     app = FastAPI(
         title="Impasto",
         summary="Paints one picture in the style of another.",
@@ -51,9 +53,8 @@ def make_app(store: Store, options: Service, token: str | None) -> ASGIApp:
     _add_about(app, store, metrics)
     _add_session(app, token)
     _add_schema(app)
-    for path, folder in (("/local", LOCAL), ("/", PAGE)):
-        if folder.is_dir():
-            app.mount(path, StaticFiles(directory=folder, html=True))
+    for path, folder in {**local, "/": PAGE}.items():
+        app.mount(path, StaticFiles(directory=folder, html=True))
     if options.origins:
         app.add_middleware(
             CORSMiddleware,

@@ -88,6 +88,14 @@ class Service:
         commands=SERVE,
         group="what",
     )
+    local: str | None = setting(
+        "onnxruntime-web's dist folder: /local then is a page that paints in the browser itself.",
+        None,
+        metavar="DIR",
+        none="there is no such page",
+        commands=SERVE,
+        group="what",
+    )
     proxy: str | None = setting(
         "Address of a proxy whose X-Forwarded-For and X-Forwarded-Proto are believed.",
         None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,7 @@ from .connections import Connection
 from .crew.local import Crew, Local
 from .data import prepared
 from .job.here import bundle_digest
+from .local import local_folders
 from .options import Service, missing
 from .store.store import Store
 
@@ -31,6 +33,7 @@ def run(options: Service, model: str | None, machine: Mapping[str, Any], token: 
     listening = _listen(options)
     data = prepared(options)
     engine = Engine.load(model, **machine)
+    local = local_folders(options.local, engine.model)
 
     def crew(waiting: int) -> Crew:
         if options.workers is None:
@@ -46,7 +49,7 @@ def run(options: Service, model: str | None, machine: Mapping[str, Any], token: 
 
     with interrupts.mode("drain"):
         store = Store(data, options, crew)
-        server = _Server(_config(make_app(store, options, token), options))
+        server = _Server(_config(make_app(store, options, token, local), options), store)
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         say(f"serving at http://{shown}:{port}, jobs in {data}; Ctrl-C ends it")
@@ -94,13 +97,20 @@ def _config(app: Any, options: Service) -> uvicorn.Config:
 class _Server(uvicorn.Server):
     """Ends when ``interrupts`` says so: signals are this program's."""
 
+    def __init__(self, config: uvicorn.Config, store: Store) -> None:
+        super().__init__(config)
+        self._store, self._draining = store, threading.Thread(target=store.drain, name="drain")
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave them where they are."""
         yield
 
     async def on_tick(self, counter: int) -> bool:
-        """Whether it ends; asked ten times a second."""
-        if interrupts.requested:
+        """Whether it ends, asked ten times a second: once all that is painted is kept."""
+        if interrupts.requested and not self._store.draining:
+            self._store.draining = True
+            self._draining.start()
+        if self._store.draining and not self._draining.is_alive():
             self.should_exit = True
         return await super().on_tick(counter)

@@ -21,6 +21,9 @@ ENDING = 10
 class Crew(Protocol):
     """Who paints jobs. What comes of one is in its folder, whoever did it."""
 
+    is_elsewhere: bool
+    """Whether it paints on while the server is away."""
+
     @property
     def jobs(self) -> Jobs:
         """A pool that plans as theirs."""
@@ -44,6 +47,8 @@ class Crew(Protocol):
 
 class Local:
     """A pool of jobs in this process."""
+
+    is_elsewhere = False
 
     def __init__(self, engine: Engine, options: Service, waiting: int = 0) -> None:
         """``waiting``: so many jobs are there from before."""

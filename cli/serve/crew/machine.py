@@ -29,6 +29,8 @@ from .signs import Lease, Presence
 
 LOOK_EVERY = 0.25
 """Seconds."""
+LEASE_EVERY = 2.0
+"""Seconds between looks at a job that another machine seems to paint."""
 SERVER = "server.json"
 """What the server says of itself, in the shared folder."""
 
@@ -123,15 +125,14 @@ class _Hand:
     def _paint(self, jobs: Jobs, folder: JobFolder) -> None:
         """One job, as long as nobody else does."""
         lease = Lease(folder.path, self._owner, self._options.dead_after)
-        while True:
-            if not folder.path.exists() or folder.status in (*OVER, "paused"):
-                return  # its message came twice
-            if self._ending.is_set():
-                self._queue.send(folder.id)
-                return
-            if lease.take():
-                break
-            time.sleep(LOOK_EVERY)
+        if not folder.path.exists() or folder.status in (*OVER, "paused"):
+            return  # its message came twice
+        if self._ending.is_set():
+            self._queue.send(folder.id)
+            return
+        if not lease.take():  # somebody is at it, or was a moment ago
+            self._queue.send(folder.id, later=LEASE_EVERY)
+            return
         try:
             painting = Painting(folder, self._engine, self._options)
             painting.begin(jobs)

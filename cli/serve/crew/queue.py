@@ -42,13 +42,13 @@ class Queue:
             raise ImpastoError(f"{shown(url)}: {error}; give redis://HOST:PORT/0") from None
         self.broker.declare_queue(self.name)
 
-    def send(self, job: str) -> bool:
-        """Leave word of a job; whether that could be done."""
+    def send(self, job: str, later: float | None = None) -> bool:
+        """Leave word of a job, now or so many seconds later; whether that could be done."""
         message: Any = Message(
             queue_name=self.name, actor_name=ACTOR, args=(job,), kwargs={}, options={}
         )
         try:
-            self.broker.enqueue(message)
+            self.broker.enqueue(message, delay=later and round(later * 1000))
         except RedisError:
             return False
         return True

@@ -20,6 +20,8 @@ LOOK_EVERY = 1.0
 class Remote:
     """Sends the next jobs as there are machines for them, so that priorities count to the last."""
 
+    is_elsewhere = True
+
     def __init__(self, queue: Queue, data: Path, options: Service, jobs: Jobs) -> None:
         """``jobs`` plans; it paints nothing."""
         self.jobs = jobs

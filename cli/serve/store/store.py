@@ -178,10 +178,15 @@ class Store:
         self._seen[id] = time.monotonic()
         self._watchers[id] += watching
 
-    def close(self) -> None:
-        """Suspend what is painted, and end."""
+    def drain(self) -> None:
+        """Take no more jobs, and keep those that are painted, so that they go on later."""
         self.draining = True
         self._crew.close()
+
+    def close(self) -> None:
+        """End."""
+        if not self.draining:
+            self.drain()
         self._over.set()
         self._follower.join()
         self.table.close()
@@ -209,7 +214,8 @@ class Store:
             self.see(row.id)
             if not self._following.read(row).is_active:
                 continue
-            self.table.update(row.id, status="queued")
+            if not self._crew.is_elsewhere:
+                self.table.update(row.id, status="queued")
             self._send(row, self.folder(row.id))
 
     def _follow(self) -> None:

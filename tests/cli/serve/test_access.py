@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
+
+from impasto.cli.serve.local import PLACES
 
 from .running import Process, Server
 
@@ -98,3 +101,25 @@ def test_beyond_this_machine_a_token_is_required(run: Callable[..., Process]) ->
         process = run("serve", "--host", host, "--port", 0, IMPASTO_TOKEN="")
         assert process.wait() == 2
         assert "IMPASTO_TOKEN" in "".join(process.said)
+
+
+def test_the_page_that_paints_in_the_browser(
+    serve: Callable[..., Server], run: Callable[..., Process], tmp_path: Path
+) -> None:
+    process = run("serve", "--local", tmp_path)
+    assert process.wait() == 1
+    assert "--local" in "".join(process.said)
+    (tmp_path / "ort.wasm.min.mjs").write_text("")
+    if not any((place / "index.html").exists() for place in PLACES):
+        pytest.skip("the page is not in this clone")
+    server = serve("--local", tmp_path)
+    for path, kind in (
+        ("/local/", "text/html"),
+        ("/local/bundle/manifest.json", "application/json"),
+        ("/local/ort/ort.wasm.min.mjs", "text/javascript"),
+    ):
+        answer = server.client.get(path)
+        assert (answer.status_code, path) == (200, path)
+        assert answer.headers["content-type"].startswith(kind)
+        assert answer.headers["cross-origin-embedder-policy"] == "require-corp"
+        assert "'wasm-unsafe-eval'" in answer.headers["content-security-policy"]

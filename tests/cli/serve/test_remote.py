@@ -150,6 +150,11 @@ def test_jobs_elsewhere_are_stopped_paused_and_removed(
     assert server.result(id)
     id = server.job(SLOW)["id"]
     server.running(id)
+    assert server.end() == 0  # what is painted is painted on
+    server = serve("--workers", redis.url, *DEAD)
+    first = server.running(id)["step"]["seconds"]
+    assert server.get(id)["status"] == "running"
+    server.wait_until(id, lambda job: job["step"]["seconds"] > first)
     assert server.client.delete(f"/jobs/{id}").status_code == 204
     until = time.monotonic() + 20
     while (server.data / "jobs" / id).exists():

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
+from pathlib import Path
 
-from .running import SLOW, Server
+import httpx
+
+from impasto.cli.serve.app import make_app
+from impasto.cli.serve.crew.local import Local
+from impasto.cli.serve.options import Service
+from impasto.cli.serve.store.store import Store
+from impasto.runtime import Engine
+
+from .running import PLAIN, SLOW, Server, picture
 
 KEPT = SLOW | {"iterations": 200, "seed": 3, "init": "noise"}
 
@@ -65,3 +76,47 @@ def test_a_checkpoint_that_is_damaged_costs_no_job(serve: Callable[..., Server])
     assert job["status"] == "done"
     assert "begun anew" in job["notes"][0]
     assert str(server.data) not in job["notes"][0]
+
+
+def test_who_watches_is_let_go_at_once(serve: Callable[..., Server]) -> None:
+    server = serve()
+    id = server.job(KEPT | {"iterations": 100_000})["id"]
+    server.running(id)
+    seen: list[str] = []
+
+    def watch() -> None:
+        with server.client.stream("GET", f"/jobs/{id}/events") as answer:
+            seen.extend(answer.iter_lines())
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    server.wait_until(id, lambda _: bool(seen))
+    assert server.end() == 0
+    watching.join(5)
+    assert not watching.is_alive()
+    assert not any('"cancelled"' in line for line in seen)
+    assert not any("Traceback" in line for line in server.said)
+
+
+def test_no_job_is_taken_while_it_ends(tmp_path: Path) -> None:
+    options = Service()
+    engine = Engine.load(PLAIN)
+    store = Store(tmp_path, options, lambda waiting: Local(engine, options, waiting))
+    app = make_app(store, options, None, {})
+
+    async def ask() -> None:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            assert (await client.get("/ready")).status_code == 200
+            store.drain()
+            assert (await client.get("/health")).status_code == 200
+            assert (await client.get("/ready")).status_code == 503
+            answer = await client.post("/jobs", files={"content": picture(1)})
+            assert answer.status_code == 503
+            assert int(answer.headers["retry-after"]) > 0
+            assert "about to end" in answer.json()["detail"]
+
+    try:
+        asyncio.run(ask())
+    finally:
+        store.close()
