@@ -7,7 +7,7 @@ import os
 from impasto.cli.options import Given
 from impasto.runtime import SettingError
 
-from .options import missing, options_of
+from .options import is_loopback, missing, options_of
 
 TOKEN = "IMPASTO_TOKEN"
 """The environment variable: a command line can be seen by others."""
@@ -16,9 +16,6 @@ TOKEN = "IMPASTO_TOKEN"
 def serve(command: str, given: Given) -> None:
     """Serve until a signal comes."""
     options = options_of(given.service, given.machine)
-    with missing("serve"):
-        from .http.access import is_loopback
-        from .server import run
     token = os.environ.get(TOKEN) or None
     if token is None and not is_loopback(options.host):
         raise SettingError(
@@ -27,6 +24,8 @@ def serve(command: str, given: Given) -> None:
             f"others can reach that address: set {TOKEN} to a long random text, or listen at "
             "127.0.0.1",
         )
+    with missing("serve"):
+        from .server import run
     own = {name: value for name, value in given.machine.items() if name != "max_pixels"}
     run(options, given.files.get("model"), own, token)
 

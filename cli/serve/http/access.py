@@ -136,14 +136,6 @@ def is_cookie(value: str, token: str) -> bool:
     return genuine and until.isdecimal() and int(until) > time.time()
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _proof(token: str, until: str) -> str:
     return hmac.new(token.encode(), f"cookie {until}".encode(), hashlib.sha256).hexdigest()
 

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from impasto.cli.serve.job.painting import plain
@@ -120,6 +121,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(ValidationError)
     async def invalid_body(request: Request, error: ValidationError) -> Response:
         return of_validation(error.errors()).response()
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, error: ClientDisconnect) -> Response:
+        return Problem(400, "the client went away").response()  # which nobody reads
 
     @app.exception_handler(HTTPException)
     async def other(request: Request, error: HTTPException) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -16,9 +16,12 @@ TOKEN = "a long random text"
 FOREIGN = "http://evil.example"
 
 
-@pytest.fixture
-def guarded(serve: Callable[..., Server]) -> Server:
-    return serve("--name", "paint.example", "--origin", "https://app.example", IMPASTO_TOKEN=TOKEN)
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    options = ("--name", "paint.example", "--origin", "https://app.example")
+    found = Server(tmp_path_factory.mktemp("data"), *options, IMPASTO_TOKEN=TOKEN)
+    yield found
+    found.kill()
 
 
 def test_a_token_opens_and_a_cookie_stands_for_it(guarded: Server) -> None:
@@ -97,8 +100,8 @@ def test_what_a_browser_is_told(server: Server) -> None:
 
 
 def test_beyond_this_machine_a_token_is_required(run: Callable[..., Process]) -> None:
-    for host in ("0.0.0.0", "::"):
-        process = run("serve", "--host", host, "--port", 0, IMPASTO_TOKEN="")
+    hosts = ("0.0.0.0", "::")
+    for process in [run("serve", "--host", host, "--port", 0, IMPASTO_TOKEN="") for host in hosts]:
         assert process.wait() == 2
         assert "IMPASTO_TOKEN" in "".join(process.said)
 

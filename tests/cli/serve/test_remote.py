@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from impasto.cli.serve.crew.machine import introduce
 from impasto.cli.serve.crew.signs import Lease
+from impasto.runtime import Engine
 
 from .running import PLAIN, SLOW, Process, Server
 
-KEPT = SLOW | {"iterations": 300, "seed": 3, "init": "noise"}
+KEPT = SLOW | {"iterations": 150, "seed": 3, "init": "noise"}
 DEAD = ("--dead-after", 2)
 
 needs_redis = pytest.mark.skipif(
@@ -163,16 +165,16 @@ def test_jobs_elsewhere_are_stopped_paused_and_removed(
 
 
 @needs_redis
-def test_a_machine_of_another_kind_is_refused(
-    serve: Callable[..., Server], run: Run, redis: Redis, tmp_path: Path
-) -> None:
-    server = serve("--workers", redis.url)
+def test_a_machine_of_another_kind_is_refused(run: Run, redis: Redis, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    introduce(data, Engine.load(PLAIN))  # as the server does
     bundle = tmp_path / "bundle"
     shutil.copytree(PLAIN, bundle)
     manifest = bundle / "manifest.json"
     manifest.write_text(manifest.read_text() + "\n")
-    work = ("work", redis.url, "--data", server.data)
-    about = server.data / "server.json"
+    work = ("work", redis.url, "--data", data)
+    about = data / "server.json"
     refused: list[tuple[Process, str]] = [
         (run(*work, IMPASTO_MODEL=str(bundle)), "the server has the bundle"),
         (run(*work, IMPASTO_MODEL=str(tmp_path / "none")), "none"),
