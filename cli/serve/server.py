@@ -24,6 +24,8 @@ from .local import local_folders
 from .options import Service, missing
 from .store.store import Store
 
+IDLE = 30
+"""Seconds that a connection stays between two requests; less, and slow clients meet its end."""
 GRACE = 5
 """Seconds for answers that are on their way when it ends."""
 
@@ -90,6 +92,7 @@ def _config(app: Any, options: Service) -> uvicorn.Config:
         forwarded_allow_ips=options.proxy,
         limit_concurrency=options.connections,
         timeout_graceful_shutdown=GRACE,
+        timeout_keep_alive=IDLE,
         backlog=1024,
     )
 
