@@ -23,8 +23,9 @@ from impasto.cli.serve.http.limits import Limits
 from impasto.cli.serve.http.metrics import Metrics
 from impasto.cli.serve.http.problems import Problem, ProblemBody
 from impasto.cli.serve.options import Service
-from impasto.cli.serve.paintings import Painting, paintings
+from impasto.cli.serve.paintings import PHOTO, Painting, paintings
 from impasto.cli.serve.store.store import Store
+from impasto.runtime import Manifest
 
 PAGE = Path(__file__).parent / "page"
 
@@ -37,7 +38,11 @@ class Health(BaseModel):
 
 
 def make_app(
-    store: Store, options: Service, token: str | None, local: Mapping[str, Path]
+    store: Store,
+    options: Service,
+    token: str | None,
+    manifest: Manifest,
+    local: Mapping[str, Path],
 ) -> ASGIApp:
     """All of it, within its limits. ``local``: folders of the page that paints by itself."""
     app = FastAPI(
@@ -50,11 +55,11 @@ def make_app(
     metrics = Metrics(store)
     problems.install(app)
     app.include_router(routes(store))
-    _add_about(app, store, metrics)
+    _add_about(app, store, metrics, manifest)
     _add_session(app, token)
     _add_schema(app)
     for path, folder in {**local, "/": PAGE}.items():
-        app.mount(path, StaticFiles(directory=folder, html=True))
+        app.mount(path, _Fresh(directory=folder, html=True))
     if options.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -65,7 +70,7 @@ def make_app(
     return _Counted(Access(Limits(app, options), options, token), metrics)
 
 
-def _add_about(app: FastAPI, store: Store, metrics: Metrics) -> None:
+def _add_about(app: FastAPI, store: Store, metrics: Metrics, manifest: Manifest) -> None:
     """The server itself: its state, its settings, its paintings."""
     health = Health(status="ok", version=metadata.version("impasto"))
 
@@ -86,7 +91,7 @@ def _add_about(app: FastAPI, store: Store, metrics: Metrics) -> None:
         """Figures for Prometheus."""
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    described = schema.settings_schema()
+    described = schema.settings_schema(manifest)
 
     @app.get("/settings", response_model=dict[str, Any], responses=ALWAYS, tags=["server"])
     async def settings() -> JSONResponse:
@@ -111,8 +116,17 @@ def _add_about(app: FastAPI, store: Store, metrics: Metrics) -> None:
             raise Problem(
                 404, f"there is no painting {name[:60]!r}: /styles has {', '.join(known)}"
             )
-        headers = {"Cache-Control": "public, max-age=86400"}
-        return FileResponse(known[name][1], media_type="image/jpeg", headers=headers)
+        return FileResponse(known[name][1], media_type="image/jpeg", headers=_LASTING)
+
+    @app.get(
+        "/styles/example/photo.jpg",
+        response_class=Response,
+        responses=ALWAYS | picture("image/jpeg"),
+        tags=["server"],
+    )
+    async def photo() -> Response:
+        """A photograph to try them on."""
+        return FileResponse(PHOTO, media_type="image/jpeg", headers=_LASTING)
 
 
 def _add_session(app: FastAPI, token: str | None) -> None:
@@ -162,6 +176,16 @@ def _add_schema(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
+class _Fresh(StaticFiles):
+    """Files of which a browser asks each time whether they are the same: versions do not mix."""
+
+    def file_response(self, *arguments: Any, **named: Any) -> Response:
+        """A file, or that it has not changed."""
+        response = super().file_response(*arguments, **named)
+        response.headers.setdefault("Cache-Control", "no-cache")
+        return response
+
+
 class _Counted:
     """Counts answers."""
 
@@ -177,6 +201,7 @@ class _Counted:
         await self._app(scope, receive, counting)
 
 
+_LASTING = {"Cache-Control": "public, max-age=86400"}
 _SOON = answers(503)
 _TEXT: dict[int | str, dict[str, Any]] = {
     200: {"description": "Figures.", "content": {"text/plain": {"schema": {"type": "string"}}}}

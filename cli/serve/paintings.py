@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import functools
+from importlib import resources
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from impasto.runtime import paintings as packaged
+
+PHOTO = Path(str(resources.files("impasto.models") / "example" / "photo.jpg"))
+"""A photograph to try them on."""
 
 
 class Painting(BaseModel):

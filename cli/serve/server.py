@@ -51,7 +51,8 @@ def run(options: Service, model: str | None, machine: Mapping[str, Any], token: 
 
     with interrupts.mode("drain"):
         store = Store(data, options, crew)
-        server = _Server(_config(make_app(store, options, token, local), options), store)
+        app = make_app(store, options, token, engine.manifest, local)
+        server = _Server(_config(app, options), store)
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         say(f"serving at http://{shown}:{port}, jobs in {data}; Ctrl-C ends it")

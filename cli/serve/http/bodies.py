@@ -49,7 +49,9 @@ class Picture(BaseModel):
 
     data: Base64Bytes | None = None
     painting: str | None = None
-    job: str | None = None
+    job: str | None = Field(
+        None, description="ID: what it painted; ID/content, ID/style_1: what it was painted from."
+    )
     name: str | None = Field(None, max_length=200, description="What messages call it.")
 
     @model_validator(mode="after")
@@ -78,11 +80,11 @@ def request_body() -> dict[str, Any]:
     properties = {name: wishes[name] for name in Wishes.model_fields}
     properties["settings"] = wishes["settings"]
     properties |= {
-        "content": file | {"description": "The photograph; or the text job:ID."},
+        "content": file | {"description": "The photograph; or the text job:ID or job:ID/content."},
         "style": {
             "type": "array",
             "items": file,
-            "description": "Pictures to paint like; or texts: painting:NAME, job:ID.",
+            "description": "Pictures to paint like; or texts: painting:NAME, job:ID/style_1.",
         },
         "init_image": file,
     }
@@ -158,7 +160,7 @@ def _opened(picture: Picture, otherwise: str, store: Store) -> tuple[str, IO[byt
         return _called(picture.name, otherwise), io.BytesIO(picture.data)
     if picture.painting is not None:
         return _painting(picture.painting)
-    return _result(picture.job or "", store)
+    return _of_job(picture.job or "", store)
 
 
 def _part(value: UploadFile | str, otherwise: str, store: Store) -> tuple[str, IO[bytes]]:
@@ -168,7 +170,7 @@ def _part(value: UploadFile | str, otherwise: str, store: Store) -> tuple[str, I
     if kind == "painting":
         return _painting(name)
     if kind == "job":
-        return _result(name, store)
+        return _of_job(name, store)
     raise Problem(422, f"{value[:60]!r}: send a file, painting:NAME or job:ID")
 
 
@@ -179,8 +181,16 @@ def _painting(name: str) -> tuple[str, IO[bytes]]:
     return name, open(known[name][1], "rb")
 
 
-def _result(id: str, store: Store) -> tuple[str, IO[bytes]]:
-    if re.fullmatch("[0-9a-f]{16}", id) and store.get(id) is not None:
+def _of_job(where: str, store: Store) -> tuple[str, IO[bytes]]:
+    """``ID``: what a job painted; ``ID/NAME``: one of the pictures that it was given."""
+    id, _, name = where.partition("/")
+    row = store.get(id) if re.fullmatch("[0-9a-f]{16}", id) else None
+    if row is not None and name:
+        called = row.about["pictures"].get(name)
+        if called is None:
+            raise Problem(422, f"the job {id} was given no picture {name[:40]!r}")
+        return called, open(store.folder(id).picture(name), "rb")
+    if row is not None:
         folder = store.folder(id)
         for path in (folder.result, folder.preview):
             if path.exists():

@@ -11,8 +11,10 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
+from impasto.cli.serve.job.shown import shown
 from impasto.cli.serve.store.store import Store
 from impasto.cli.serve.store.table import Row
+from impasto.runtime import ImageError
 
 from .bodies import read_job, request_body
 from .events import stream
@@ -22,6 +24,9 @@ from .views import JobsView, JobView, view
 PIECE = 1 << 16
 """Bytes."""
 Id = Annotated[str, Path(pattern="^[0-9a-f]{16}$", description="A job's id.")]
+Name = Annotated[
+    str, Path(pattern="^[a-z]{1,20}(_[a-z0-9]{1,5})?$", description="content, style_1.")
+]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Before = Annotated[
     float, Query(ge=0, le=1e12, allow_inf_nan=False, description="Submitted before.")
@@ -153,6 +158,22 @@ def routes(store: Store) -> APIRouter:
         """The picture; it says how it was painted."""
         found(id)
         return _file(store.folder(id).result, "image/png", "private, max-age=3600")
+
+    @router.get(
+        "/{id}/pictures/{name}.jpg",
+        response_class=Response,
+        responses=NONE | picture("image/jpeg"),
+    )
+    def given(id: Id, name: Name) -> Response:
+        """One of the pictures that it was given, of 1024 pixels at most."""
+        row = found(id)
+        if name not in row.about["pictures"]:
+            raise Problem(404, f"the job was given no picture {name}")
+        try:
+            path = shown(store.folder(id), name)
+        except ImageError as error:
+            raise Problem(404, str(error)) from None
+        return _file(path, "image/jpeg", "private, max-age=3600")
 
     return router
 

@@ -9,11 +9,14 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le
 from pydantic import ConfigDict, Field, create_model
 
-from impasto.runtime import Described, Settings, describe
+from impasto.runtime import Described, Manifest, Settings, describe
 
 
-def settings_schema() -> dict[str, Any]:
-    """JSON schema of what may be given of Settings: what is null or missing is the preset's."""
+def settings_schema(manifest: Manifest | None = None) -> dict[str, Any]:
+    """JSON schema of what may be given of Settings: what is null or missing is the preset's.
+
+    With a bundle's manifest it tells as examples what the bundle has names for.
+    """
     fields: dict[str, Any] = {
         name: (_hint(field) | None, _field(field)) for name, field in describe(Settings).items()
     }
@@ -23,7 +26,18 @@ def settings_schema() -> dict[str, Any]:
     found["description"] = "What the picture shall be; what is not given is the preset's."
     for name, field in describe(Settings).items():
         found["properties"][name] |= {"x-group": field.group, "default": _plain(field.default)}
+    for name, names in _named(manifest).items() if manifest else ():
+        found["properties"][name]["examples"] = sorted(names)
     return found
+
+
+def _named(manifest: Manifest) -> dict[str, set[str]]:
+    objectives = manifest.objectives
+    return {
+        "preset": set(manifest.presets),
+        "objective": set(objectives),
+        "pooling": {pooling for objective in objectives.values() for pooling in objective.poolings},
+    }
 
 
 def _field(field: Described) -> Any:

@@ -157,13 +157,13 @@ class Painting:
         if not self._running:
             self._begin()
         now = time.monotonic()
-        if now - self._told >= STEP_EVERY or step.iteration == step.iterations:
-            self._told = now
-            self.folder.tell("step", **_shown(step))
-        if now - self._shown >= self._pause:
+        if now - self._shown >= self._pause:  # who is told of a step finds a preview
             self._preview(step.to_pil())
             self._shown = time.monotonic()
             self._pause = max(PREVIEW_EVERY, (self._shown - now) / PREVIEW_SHARE)
+        if now - self._told >= STEP_EVERY or step.iteration == step.iterations:
+            self._told = now
+            self.folder.tell("step", **_shown(step))
 
     def _preview(self, picture: Image.Image) -> None:
         picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
