@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le
@@ -15,7 +16,8 @@ from impasto.runtime import Described, Manifest, Settings, describe
 def settings_schema(manifest: Manifest | None = None) -> dict[str, Any]:
     """JSON schema of what may be given of Settings: what is null or missing is the preset's.
 
-    With a bundle's manifest it tells as examples what the bundle has names for.
+    With a bundle's manifest it tells as examples what the bundle has names for, and its presets,
+    the default first.
     """
     fields: dict[str, Any] = {
         name: (_hint(field) | None, _field(field)) for name, field in describe(Settings).items()
@@ -27,16 +29,18 @@ def settings_schema(manifest: Manifest | None = None) -> dict[str, Any]:
     for name, field in describe(Settings).items():
         found["properties"][name] |= {"x-group": field.group, "default": _plain(field.default)}
     for name, names in _named(manifest).items() if manifest else ():
-        found["properties"][name]["examples"] = sorted(names)
+        found["properties"][name]["examples"] = names
+    if manifest:
+        found["x-presets"] = {name: asdict(preset) for name, preset in manifest.presets.items()}
     return found
 
 
-def _named(manifest: Manifest) -> dict[str, set[str]]:
+def _named(manifest: Manifest) -> dict[str, list[str]]:
     objectives = manifest.objectives
     return {
-        "preset": set(manifest.presets),
-        "objective": set(objectives),
-        "pooling": {pooling for objective in objectives.values() for pooling in objective.poolings},
+        "preset": list(manifest.presets),
+        "objective": list(objectives),
+        "pooling": sorted({name for one in objectives.values() for name in one.poolings}),
     }
 
 
