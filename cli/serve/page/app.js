@@ -101,7 +101,7 @@ async function paint(begin = null) {
     hint();
     location.hash = `#/job/${job.id}`;
     $("job").focus({ preventScroll: true });
-    $("stage").scrollIntoView({ block: "start" });
+    scrollTo({ top: 0 });
   } catch (problem) {
     showProblem(problem);
   } finally {

@@ -50,7 +50,7 @@ function slider(id, value, text) {
 }
 
 function factor(value) {
-  if (!Number.isFinite(value)) return "";
+  if (!Number.isFinite(value) || value < 0) return "";
   if (Math.abs(value - 1) < 0.01) return "normal";
   return `× ${value >= 10 ? Math.round(value) : Number(value.toPrecision(2))}`;
 }

@@ -112,7 +112,7 @@ function slider(style, index) {
     id: `blend-${index}`,
     type: "range",
     min: 0,
-    max: 1,
+    max: 2,
     step: 0.05,
     value: style.weight,
   });

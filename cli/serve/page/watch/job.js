@@ -77,7 +77,7 @@ function update(found) {
   job = found;
   state(job);
   const active = ["queued", "running"].includes(job.status);
-  const { result } = job.links;
+  const result = ["done", "cancelled"].includes(job.status) && job.links.result;
   const shown = {
     pause: active,
     "go-on": job.status === "paused",
@@ -129,7 +129,7 @@ function state({ status, ahead, step, stopped, seconds, width, height, scales })
   const painting = step && ["running", "paused"].includes(status);
   $("status").textContent = words[status];
   $("left").textContent =
-    status === "running" && step?.left ? `about ${duration(step.left)} left` : seconds ? `in ${duration(seconds)}` : "";
+    status === "running" && step?.left ? `about ${duration(step.left)} left` : status === "done" && seconds ? `in ${duration(seconds)}` : "";
   $("scale").textContent = painting
     ? `${step.width} × ${step.height}, size ${step.scale} of ${step.scales}, iteration ${step.iteration} of ${step.iterations}`
     : `${width} × ${height} pixels${scales > 1 ? `, in ${scales} sizes` : ""}`;

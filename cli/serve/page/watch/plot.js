@@ -1,4 +1,4 @@
-// The losses as two lines on a logarithmic scale, over the share of the work that is done.
+// The losses as two lines on a logarithmic scale, over the work that is done so far.
 
 const WIDTH = 320;
 const HEIGHT = 84;
@@ -37,7 +37,8 @@ export class Plot {
     const high = Math.max(Math.log(Math.max(...values)), low + 1e-9);
     const inner = HEIGHT - 2 * MARGIN;
     const y = (value) => HEIGHT - MARGIN - (inner * (Math.log(value) - low)) / (high - low);
-    const x = (share) => MARGIN + (WIDTH - 2 * MARGIN) * share;
+    const done = Math.max(this.points[this.points.length - 1].x, 1e-9);
+    const x = (share) => MARGIN + (WIDTH - 2 * MARGIN) * (share / done);
     const made = this.#borders().map((share) => line(`M${x(share).toFixed(1)} 0V${HEIGHT}`, "border"));
     for (const name of lines) {
       const shown = thinned(this.points.filter((p) => p[name] > 0));
