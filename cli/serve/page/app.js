@@ -58,6 +58,9 @@ async function route() {
   document.title = gallery ? "Gallery – Impasto" : "Impasto";
   if (gallery) {
     await openGallery();
+  } else if (where === "example") {
+    history.replaceState(null, "", "#/");
+    $("example").click();
   } else if (where === "job" && id !== currentJob()?.id) {
     await open(id);
   } else if (!where && currentJob()) {
