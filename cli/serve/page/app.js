@@ -99,6 +99,7 @@ async function paint(begin = null) {
   $("go").disabled = true;
   try {
     const job = await post("/jobs", chosen.body(begin));
+    chosen.follow(job.id);
     notice(null);
     watch(job);
     hint();

@@ -75,6 +75,17 @@ class Chosen extends EventTarget {
     this.changed("settings");
   }
 
+  /** A job has copies of all pictures: what was another's, which may be removed, is its own now. */
+  follow(id) {
+    const own = (picture, name) => {
+      if (typeof picture?.part !== "string" || !picture.part.startsWith("job:")) return;
+      picture.part = `job:${id}/${name}`;
+      picture.url = `/jobs/${id}/pictures/${name}.jpg`;
+    };
+    own(this.photo, "content");
+    this.styles.forEach((style, index) => own(style, `style_${index + 1}`));
+  }
+
   /** What is sent; ``begin`` is the picture to begin with. */
   body(begin = null) {
     const form = new FormData();

@@ -283,7 +283,10 @@ def test_the_gallery(visit: Visit, server: Server) -> None:
     remove.click()
     remove.wait_for(state="detached")
     assert server.client.get(f"/jobs/{id}").status_code == 404
-    page.go_back()
+    page.click("#to-paint")
+    wait(page, "Done")
+    third = server.done(paint(page))  # from the second's copies: the first's are gone
+    assert server.result(third["id"]) == server.result(again["id"])
     page.goto(f"{server.url}/#/job/{id}")
     page.wait_for_selector("#photo-problem:not([hidden])")
     assert "it was removed" in page.text_content("#photo-problem")
@@ -309,6 +312,37 @@ def test_it_is_for_everybody(visit: Visit, server: Server, scheme: str, width: i
     page.wait_for_selector("#split:not([hidden])")
     assert visitor.serious() == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_all_is_reached_by_keyboard(visit: Visit) -> None:
+    page = visit().open()
+    reached: list[str] = []
+    while not reached or reached[-1] != "go":
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.name"))
+        assert len(reached) < 60, reached
+    order = ["to-paint", "to-gallery", "photo-file", "example", "style-file", "strength", "strokes"]
+    order += ["color", "quality", "size", "go"]
+    assert [name for name in reached if name in order] == order
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    assert page.locator("#more").get_attribute("open") is not None
+
+
+def test_what_is_wrong_is_noticed(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.open()
+    page.evaluate("() => { setTimeout(() => { throw new Error('thrown'); }); }")
+    page.evaluate("() => console.error('said')")
+    page.evaluate("() => fetch('http://elsewhere.example/').catch(() => null)")
+    page.evaluate("() => { new Image().src = 'http://127.0.0.1:9/x.png'; }")
+    page.evaluate("() => { $go = document.querySelector('#go'); $go.style.color = '#b0503a'; }")
+    page.wait_for_timeout(200)
+    assert len(visitor.serious()) == 1
+    said = "\n".join(visitor.wrong)
+    for part in ("exception: thrown", "error: said", "elsewhere.example", "127.0.0.1:9"):
+        assert part in said
+    visitor.wrong.clear()
 
 
 def test_it_is_of_one_origin_and_small() -> None:
