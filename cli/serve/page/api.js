@@ -24,6 +24,7 @@ export async function ask(path, options = {}) {
     }
     if (answer.ok) return answer;
     if (answer.status !== 401) throw await problemOf(answer);
+    await answer.body?.cancel(); // its connection is free for the token
     await askToken();
   }
 }
@@ -62,8 +63,9 @@ export function tell(place, problem) {
   element.hidden = !text;
 }
 
-/** With a capital letter and a full stop, unless it begins with the name of a file or setting. */
+/** With a full stop, and a capital letter unless it begins with the name of a file or setting. */
 export function sentence(text) {
-  const begins = /^[a-z]+('s)? [a-z]/.test(text) ? text[0].toUpperCase() + text.slice(1) : text;
+  const plain = /^(an?|it|no|others?|that|the|there|this)\b[^.=]/.test(text);
+  const begins = plain ? text[0].toUpperCase() + text.slice(1) : text;
   return /[.!?]$/.test(begins) ? begins : `${begins}.`;
 }

@@ -120,7 +120,7 @@ function show() {
         control.append(new Option(now, now));
       }
     } else {
-      control.placeholder = usual;
+      control.placeholder = control.title = usual;
     }
     if (!same(control.value, now)) control.value = now;
     control.closest(".field").classList.toggle("set", now !== "");

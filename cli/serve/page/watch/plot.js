@@ -46,6 +46,8 @@ export class Plot {
       made.push(line(path.join(""), name));
     }
     this.svg.replaceChildren(...made);
+    const legend = this.svg.parentElement.querySelectorAll("span[class=style], span[class=content]");
+    for (const name of legend) name.hidden = !lines.includes(name.className);
     this.svg.setAttribute("aria-label", this.#words(lines));
   }
 
