@@ -64,6 +64,13 @@ def test_a_module_that_is_gone_does_not_ship(tree: Path, wheel: Path, tmp_path: 
     assert again.read_bytes() == wheel.read_bytes()
 
 
+def test_the_page_ships_as_it_is(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as built:
+        for path in (ROOT / "cli" / "serve" / "page").rglob("*"):
+            if path.is_file():
+                assert built.read(f"impasto/{path.relative_to(ROOT)}") == path.read_bytes()
+
+
 def test_the_sdist_is_the_repository(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         members = [member for member in archive.getmembers() if member.isfile()]

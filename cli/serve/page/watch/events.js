@@ -56,7 +56,9 @@ export class Events {
       if (OVER.includes(job.status)) this.close();
       this.on.job(job);
     } catch (problem) {
-      if (!this.closed) this.on.problem(problem);
+      if (this.closed) return;
+      if (problem.status === 404) this.close(); // it was removed
+      this.on.problem(problem);
     }
   }
 

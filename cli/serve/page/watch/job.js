@@ -128,15 +128,19 @@ function state({ status, ahead, step, stopped, seconds, width, height, scales })
   };
   const painting = step && ["running", "paused"].includes(status);
   $("status").textContent = words[status];
-  $("left").textContent =
-    status === "running" && step?.left ? `about ${duration(step.left)} left` : status === "done" && seconds ? `in ${duration(seconds)}` : "";
-  $("scale").textContent = painting
-    ? `${step.width} × ${step.height}, size ${step.scale} of ${step.scales}, iteration ${step.iteration} of ${step.iterations}`
-    : `${width} × ${height} pixels${scales > 1 ? `, in ${scales} sizes` : ""}`;
+  let left = "";
+  if (status === "running" && step?.left) left = `about ${duration(step.left)} left`;
+  if (status === "done" && seconds) left = `in ${duration(seconds)}`;
+  $("left").textContent = left;
+  $("scale").textContent = painting ? place(step) : `${width} × ${height} pixels${scales > 1 ? `, in ${scales} sizes` : ""}`;
   $("fraction").hidden = status !== "running" && status !== "paused";
   $("fraction").value = step?.fraction ?? 0;
   const aloud = painting ? `${words[status]}, size ${step.scale} of ${step.scales}` : words[status];
   if (aloud !== said) $("live").textContent = said = aloud;
+}
+
+function place({ width, height, scale, scales, iteration, iterations }) {
+  return `${width} × ${height}, size ${scale} of ${scales}, iteration ${iteration} of ${iterations}`;
 }
 
 function duration(seconds) {
