@@ -14,7 +14,7 @@ import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = Path(sys.prefix).parent / "node" / "node_modules" / "axe-core" / "axe.min.js"
-"""Where `.ci/run` has npm install it."""
+"""Where `make .venv/node/ready` installs it."""
 DROP = """([selector, kind, files]) => {
     const transfer = new DataTransfer();
     for (const [name, type, text] of files) {
@@ -89,7 +89,7 @@ class Visitor:
     def serious(self) -> list[str]:
         """What axe finds of the page as it is now that is serious or worse; anything, in fact."""
         if not AXE.exists():
-            pytest.skip("axe-core is not here: npm install --prefix .venv/node axe-core")
+            pytest.skip("axe-core is not here: make .venv/node/ready")
         self.page.evaluate(AXE.read_text())
         found = self.page.evaluate("axe.run()")["violations"]
         return [
