@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from .machine.memory import show_bytes as show_bytes
     from .machine.outputs import check_file as check_file
     from .machine.outputs import write_file as write_file
+    from .pictures.image import picture_size as picture_size
+    from .pictures.image import read_picture as read_picture
     from .pictures.paintings import Painting as Painting
     from .pictures.paintings import paintings as paintings
     from .pictures.sources import Source as Source
@@ -85,6 +87,7 @@ _HOMES = {
     ".machine.memory": ("show_bytes",),
     ".machine.outputs": ("check_file", "write_file"),
     ".pictures.paintings": ("Painting", "paintings"),
+    ".pictures.image": ("picture_size", "read_picture"),
     ".pictures.sources": ("Source", "Stream"),
     ".pictures.writing.encode": ("check_output",),
     ".planning.estimate": ("Estimate",),

@@ -36,7 +36,7 @@ def work(command: str, given: Given) -> None:
     if options.data is None:
         raise SettingError("data", None, "give the folder that the server has, as it is seen here")
     with missing("workers"):
-        from .crew.machine import work as paint
+        from .workers.machine import work as paint
     from .data import prepared
 
     own = {name: value for name, value in given.machine.items() if name != "max_pixels"}

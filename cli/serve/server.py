@@ -17,12 +17,12 @@ from impasto.runtime import Engine, ImpastoError, Jobs
 
 from .app import make_app
 from .connections import Connection
-from .crew.local import Crew, Local
 from .data import prepared
 from .job.here import bundle_digest
 from .local import local_folders
 from .options import Service, missing
 from .store.store import Store
+from .workers.local import Local, Workers
 
 IDLE = 30
 """Seconds that a connection stays between two requests; less, and slow clients meet its end."""
@@ -37,20 +37,20 @@ def run(options: Service, model: str | None, machine: Mapping[str, Any], token: 
     engine = Engine.load(model, **machine)
     local = local_folders(options.local, engine.model)
 
-    def crew(waiting: int) -> Crew:
+    def workers(waiting: int) -> Workers:
         if options.workers is None:
             return Local(engine, options, waiting)
         with missing("workers"):
-            from .crew.machine import introduce
-            from .crew.queue import Queue
-            from .crew.remote import Remote
+            from .workers.machine import introduce
+            from .workers.queue import Queue
+            from .workers.remote import Remote
         introduce(data, engine)
         queue = Queue(options.workers, bundle_digest(engine), options.dead_after)
         queue.check()
         return Remote(queue, data, options, Jobs(engine, memory=engine.machine.memory))
 
     with interrupts.mode("drain"):
-        store = Store(data, options, crew)
+        store = Store(data, options, workers)
         app = make_app(store, options, token, engine.manifest, local)
         server = _Server(_config(app, options), store)
         host, port = listening.getsockname()[:2]

@@ -499,6 +499,7 @@ def test_the_public_names() -> None:
         "Source",
         "Step",
         "Stream",
+        "Verification",
         "check_all",
         "check_file",
         "check_output",
@@ -506,10 +507,14 @@ def test_the_public_names() -> None:
         "examine_installation",
         "painting_texts",
         "paintings",
+        "picture_size",
         "read_checkpoint",
         "read_manifest",
         "read_painted",
+        "read_picture",
+        "setting",
         "show_bytes",
+        "verify_bundle",
         "write_file",
     ]
     for name in impasto.runtime.__all__:

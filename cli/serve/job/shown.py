@@ -5,56 +5,34 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from impasto.runtime import ImageError
+from impasto.runtime import picture_size, read_picture
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from PIL import Image
-
     from .folder import JobFolder
 
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF")
-MOST = 100_000_000
-"""Pixels."""
 SIDE = 1024
 """Pixels, at most."""
 
 
 def shown(folder: JobFolder, name: str) -> Path:
-    """A JPEG of one of a job's pictures, upright; made once.
+    """A JPEG of one of a job's pictures, upright, in sRGB; made once.
 
     Raises:
         ImageError: it cannot be shown.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     path = folder.path / f"shown-{name}.jpg"
     if path.exists():
         return path
+    data = folder.picture(name).read_bytes()
+    height, width = picture_size(data, name=name, least=(1, 1))
+    share = min(1.0, SIDE / max(height, width))
+    size = max(1, round(height * share)), max(1, round(width * share))
+    picture = read_picture(data, name=name, within=size, least=(1, 1)).clip(0, 1)
     temporary = folder.path / f"shown-{name}-{os.getpid()}.new"
-    try:
-        with Image.open(folder.picture(name), formats=FORMATS) as picture:
-            if picture.width * picture.height > MOST:
-                raise ImageError(f"{name}: of too many pixels to show")
-            picture.draft("RGB", (SIDE, SIDE))
-            upright = ImageOps.exif_transpose(picture)
-            upright.thumbnail((SIDE, SIDE))
-            profile = picture.info.get("icc_profile")
-            _on_white(upright).save(temporary, "JPEG", quality=85, icc_profile=profile)
-    except ImageError:
-        raise
-    except Exception as error:  # Pillow raises what its parsers do
-        raise ImageError(f"{name} cannot be shown: {error}") from None
+    Image.fromarray((picture * 255).round().astype("uint8")).save(temporary, "JPEG", quality=85)
     os.replace(temporary, path)
     return path
-
-
-def _on_white(picture: Image.Image) -> Image.Image:
-    from PIL import Image
-
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    seen = picture.convert("RGBA")
-    ground = Image.new("RGBA", seen.size, "white")
-    return Image.alpha_composite(ground, seen).convert("RGB")

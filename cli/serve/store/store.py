@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from impasto.cli.serve.crew.local import Crew
 from impasto.cli.serve.job.folder import JobFolder, Order
 from impasto.cli.serve.job.painting import sentence_of
 from impasto.cli.serve.options import Service
+from impasto.cli.serve.workers.local import Workers
 from impasto.runtime import ImpastoError, show_bytes
 
 from .admission import new_row, planned
@@ -43,8 +43,8 @@ class FullError(ImpastoError):
 class Store:
     """All jobs of a data folder."""
 
-    def __init__(self, data: Path, options: Service, crew: Callable[[int], Crew]) -> None:
-        """``crew`` makes who paints, told how many jobs are there from before."""
+    def __init__(self, data: Path, options: Service, workers: Callable[[int], Workers]) -> None:
+        """``workers`` makes who paints, told how many jobs are there from before."""
         self._root = data / "jobs"
         self._root.mkdir(parents=True, exist_ok=True)
         self.table = Table(data / "jobs.sqlite")
@@ -56,7 +56,7 @@ class Store:
         self._accepting, self._over = threading.Lock(), threading.Event()
         self._swept = 0.0
         active = self.table.active()
-        self._crew = crew(len(active))
+        self._workers = workers(len(active))
         self._go_on(active)
         self._follower = threading.Thread(target=self._follow, name="follower", daemon=True)
         self._follower.start()
@@ -64,7 +64,7 @@ class Store:
     @property
     def problem(self) -> str:
         """Why jobs are not painted now; empty: they are."""
-        return "the server is about to end" if self.draining else self._crew.problem
+        return "the server is about to end" if self.draining else self._workers.problem
 
     def get(self, id: str) -> Row | None:
         """A job as it is now, if it is there."""
@@ -79,7 +79,7 @@ class Store:
 
     def ahead(self, row: Row) -> int:
         """How many jobs are before one that waits."""
-        found = self._crew.ahead(row.id)
+        found = self._workers.ahead(row.id)
         if found is not None:
             return found
         ids = [other.id for other in self.table.active()]
@@ -123,7 +123,7 @@ class Store:
             for name, file in pictures.items():
                 with open(folder.picture(name), "wb") as copy:
                     shutil.copyfileobj(file, copy)
-            plan = planned(self._crew.jobs, folder, order, self._options)
+            plan = planned(self._workers.jobs, folder, order, self._options)
             folder.write_order(order)
             with self._accepting:
                 self.check_room(client)
@@ -135,7 +135,7 @@ class Store:
             raise
         self.see(row.id)
         try:
-            self._crew.send(folder)
+            self._workers.send(folder)
         except ImpastoError:
             self._forget(row.id)
             raise
@@ -181,7 +181,7 @@ class Store:
     def drain(self) -> None:
         """Take no more jobs, and keep those that are painted, so that they go on later."""
         self.draining = True
-        self._crew.close()
+        self._workers.close()
 
     def close(self) -> None:
         """End."""
@@ -214,13 +214,13 @@ class Store:
             self.see(row.id)
             if not self._following.read(row).is_active:
                 continue
-            if not self._crew.is_elsewhere:
+            if not self._workers.is_elsewhere:
                 self.table.update(row.id, status="queued")
             self._send(row, self.folder(row.id))
 
     def _follow(self) -> None:
         while not self._over.wait(LOOK_EVERY):
-            self._crew.look()
+            self._workers.look()
             self._look()
         self._look()
 
@@ -248,7 +248,7 @@ class Store:
     def _send(self, row: Row, folder: JobFolder) -> None:
         """To whoever paints; a job that cannot be painted any more has failed."""
         try:
-            self._crew.send(folder)
+            self._workers.send(folder)
         except (ImpastoError, OSError, ValueError) as error:
             folder.path.mkdir(exist_ok=True)
             folder.tell("status", status="failed", error=sentence_of(error), at=time.time())

@@ -75,7 +75,7 @@ def test_it_is_shown_as_it_is_painted(kind: str, tmp_path: Path) -> None:
 def test_what_cannot_be_shown_says_so(tmp_path: Path) -> None:
     folder = JobFolder(tmp_path)
     folder.picture("content").write_bytes(b"no picture")
-    with pytest.raises(ImageError, match="content cannot be shown"):
+    with pytest.raises(ImageError, match="content is not a picture"):
         shown(folder, "content")
     assert [path.name for path in folder.path.iterdir()] == ["content"]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from impasto.cli.serve.crew.machine import introduce
-from impasto.cli.serve.crew.signs import Lease
+from impasto.cli.serve.workers.machine import introduce
+from impasto.cli.serve.workers.signs import Lease
 from impasto.runtime import Engine
 
 from .running import PLAIN, SLOW, Process, Server

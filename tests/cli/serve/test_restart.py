@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 
 from impasto.cli.serve.app import make_app
-from impasto.cli.serve.crew.local import Local
 from impasto.cli.serve.options import Service
 from impasto.cli.serve.store.store import Store
+from impasto.cli.serve.workers.local import Local
 from impasto.runtime import Engine
 
 from .running import PLAIN, SLOW, Server, picture
@@ -102,7 +102,7 @@ def test_no_job_is_taken_while_it_ends(tmp_path: Path) -> None:
     options = Service()
     engine = Engine.load(PLAIN)
     store = Store(tmp_path, options, lambda waiting: Local(engine, options, waiting))
-    app = make_app(store, options, None, {})
+    app = make_app(store, options, None, engine.manifest, {})
 
     async def ask() -> None:
         transport = httpx.ASGITransport(app)

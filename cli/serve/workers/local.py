@@ -18,7 +18,7 @@ ENDING = 10
 """Seconds, at most, from word of a job's end to that end."""
 
 
-class Crew(Protocol):
+class Workers(Protocol):
     """Who paints jobs. What comes of one is in its folder, whoever did it."""
 
     is_elsewhere: bool
