@@ -19,7 +19,7 @@ from .graphs.installation import choose_device
 from .graphs.pool import Graphs
 from .inputs import Inputs, of_plan
 from .loop import Loop
-from .machine.memory import Reservation, budget, planning, reserve
+from .machine.memory import Reservation, budget, planning
 from .machine.scratch import check_room
 from .pictures.sources import Source
 from .planning.estimate import Estimate, estimate
@@ -39,9 +39,6 @@ from .settings import (
     resolve,
 )
 from .settings.resolve import of_preset
-
-RUN_FIELDS = ("memory", "deadline", "max_pixels")
-"""What of Machine a run may say for itself."""
 
 
 class Engine:
@@ -150,8 +147,7 @@ class Engine:
         with planning():
             plan, machine = self._plan(inputs, given)
             reservation = self._reserve(plan, machine)
-        room = plan.memory + budget(machine.memory)  # its own, and what nobody has
-        run = self._run(inputs, plan, machine, reservation, room)
+        run = self._run(inputs, plan, machine, reservation)
         if maps:
             run.set_maps(maps)
         return run
@@ -185,7 +181,7 @@ class Engine:
         inputs, plan = Inputs.of(content, style, init_image), known.plan
         inputs.check_like(plan.sizes)
         machine = replace(self._machine, **check_all(Machine, own))
-        room = budget(machine.memory) + self._graphs.held
+        room = self._graphs.room(machine.memory)
         sizes = inputs.sizes(self.manifest, machine.max_pixels, room)
         if not any_input:
             known.check_sizes(sizes)
@@ -195,8 +191,7 @@ class Engine:
             reservation = self._reserve(plan, machine)
         stopped = known.was_stopped and plan == known.plan
         until = (known.iterations, known.stopped) if stopped else None
-        room = plan.memory + budget(machine.memory)
-        run = self._run(inputs, plan, machine, reservation, room, until)
+        run = self._run(inputs, plan, machine, reservation, until=until)
         if not any_input:
             known.check_inputs(run.hashes)
         if maps:
@@ -209,10 +204,11 @@ class Engine:
         plan: Plan,
         machine: Machine,
         reservation: Reservation,
-        room: int,
+        room: int | None = None,
         until: tuple[int, Stopped] | None = None,
     ) -> Run:
-        """Decode, within so many bytes."""
+        """Decode, within so many bytes; None: its own, and what nobody has."""
+        room = plan.memory + budget(machine.memory) if room is None else room
         pictures = inputs.read(self.manifest, plan, machine.max_pixels, room)
         loop = Loop(self._graphs, plan, pictures)
         return Run(loop, machine, self._bundle.digest, reservation, until=until)
@@ -284,17 +280,11 @@ class Engine:
         plan, _ = self._plan(inputs, given)
         return estimate(self._graphs, plan)
 
-    def _begin(self, inputs: Inputs, plan: Plan, machine: Machine, room: int) -> Run:
-        """The run of a plan that was made earlier, for so many bytes."""
-        with planning():
-            reservation = self._reserve(plan, machine)
-        return self._run(inputs, plan, machine, reservation, room)
-
     def _plan(
         self, inputs: Inputs, given: RunKeywords, room: int | None = None
     ) -> tuple[Plan, Machine]:
         """From headers alone: no picture is decoded. ``room``: the bytes to plan for."""
-        own = {name: value for name, value in given.items() if name in RUN_FIELDS}
+        own = {name: value for name, value in given.items() if name in OwnKeywords.__annotations__}
         machine = replace(self._machine, **check_all(Machine, own))
         settings = self.settings(
             content=inputs.content is not None,
@@ -302,15 +292,10 @@ class Engine:
             image=inputs.image is not None,
             **cast(SettingsKeywords, {k: v for k, v in given.items() if k not in own}),
         )
-        if room is None:
-            room = budget(machine.memory) + self._graphs.held
+        room = self._graphs.room(machine.memory) if room is None else room
         sizes = inputs.sizes(self.manifest, machine.max_pixels, room)
         return make_plan(self.manifest, settings, sizes, room), machine
 
     def _reserve(self, plan: Plan, machine: Machine) -> Reservation:
-        """Room for a run: what the engine only keeps for later goes first."""
         check_room(plan.files)
-        missing = plan.memory - budget(machine.memory)
-        if missing > 0:
-            self._graphs.release(missing)
-        return reserve(plan.memory)
+        return self._graphs.reserve(plan.memory, machine.memory)

@@ -59,7 +59,8 @@ def make_app(
     _add_session(app, token)
     _add_schema(app)
     for path, folder in {**local, "/": PAGE}.items():
-        app.mount(path, _Fresh(directory=folder, html=True))
+        # An editable install is a farm of links.
+        app.mount(path, _Fresh(directory=folder, html=True, follow_symlink=True))
     if options.origins:
         app.add_middleware(
             CORSMiddleware,

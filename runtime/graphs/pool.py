@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from impasto.runtime.bundle.bounds import check_bounds
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import WEIGHTS
-from impasto.runtime.machine.memory import trim
+from impasto.runtime.machine.memory import Reservation, budget, reserve, trim
 from impasto.runtime.machine.processors import default_threads
 
 from .cache import Cache
@@ -77,6 +77,17 @@ class Graphs:
         """Drop kernels, idle graphs and targets of so many bytes, the oldest first."""
         self._cache.release(size)
         trim()
+
+    def room(self, memory: int | str | None) -> int:
+        """Bytes that a run may add, as ``budget`` says: what is only kept for later is free."""
+        return budget(memory) + self.held
+
+    def reserve(self, size: int, memory: int | None) -> Reservation:
+        """So many of them for a run: what is only kept for later goes first."""
+        missing = size - budget(memory)
+        if missing > 0:
+            self.release(missing)
+        return reserve(size)
 
     def open(self, name: str, height: int, width: int, captured: bool = False) -> Graph:
         """The graph at a size, for the caller alone."""

@@ -16,8 +16,8 @@ from impasto.runtime.engine import Engine
 from impasto.runtime.errors import ImpastoError, SettingError
 from impasto.runtime.inputs import Inputs
 from impasto.runtime.level import map_names
-from impasto.runtime.machine.memory import budget, planning
 from impasto.runtime.machine.memory import parse as parse_bytes
+from impasto.runtime.machine.memory import planning
 from impasto.runtime.pictures.sources import Source
 from impasto.runtime.planning.plan import Plan
 from impasto.runtime.results.result import Step
@@ -64,7 +64,7 @@ class Jobs:
         self._seconds = describe(Machine)["deadline"].check(seconds)
         self._engine = engine
         with planning():
-            self._room = budget(memory) + engine._graphs.held
+            self._room = engine._graphs.room(memory)
         self._queue = Queue(_count("workers", workers, 1), _count("queue", queue, 0), self._room)
         self._process = os.getpid()
 
@@ -130,7 +130,9 @@ class Jobs:
         peak = inputs.peak(engine.manifest, plan, machine.max_pixels)
 
         def begin() -> Run:
-            run = engine._begin(inputs, plan, machine, self._room)
+            with planning():
+                reservation = engine._reserve(plan, machine)
+            run = engine._run(inputs, plan, machine, reservation, self._room)
             if maps:
                 run.set_maps(maps)
             return run
