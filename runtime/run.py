@@ -108,9 +108,11 @@ class Run:
             self._state = self._loop.advance(self._state)
         except Terminated:  # by ``cancel``: the state is the last iteration's
             self._stopped = self._stopped or "cancelled"
+            self._reservation.release()
             raise StopIteration from None
         except BaseException:
             self._stopped = "failed"
+            self._reservation.release()
             raise
         return self._step(self._state, time.perf_counter() - before)
 
