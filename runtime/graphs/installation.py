@@ -101,7 +101,8 @@ def choose_device(
         others = experimental_devices()
         if wanted in others:
             return Device(wanted, provider=others[wanted])
-        more = f"; experimental here: {', '.join(others)}" if others else ""
+        more = "; Macs have cpu" if wanted in ("mps", "metal", "coreml") else ""
+        more += f"; experimental here: {', '.join(others)}" if others else ""
         raise SettingError("device", wanted, f"say auto, cpu, cuda or cuda:N{more}")
     if wanted == "cpu":
         onnxruntime()

@@ -29,7 +29,7 @@ SHIPPED = Path(str(resources.files("impasto.models") / "vgg19"))
 def computed(name: str, feeds: dict[str, Any], precision: str = "f32") -> dict[str, Any]:
     """A graph's outputs, its shapes fixed to those of what it is given."""
     core = openvino.Core()
-    model = core.read_model(SHIPPED / name)
+    model = core.read_model((SHIPPED / name).resolve())  # an editable install is a farm of links
     model.reshape({key: list(value.shape) for key, value in feeds.items()})
     hints = {"INFERENCE_PRECISION_HINT": precision} if precision else {}
     found = core.compile_model(model, "CPU", hints)(feeds)

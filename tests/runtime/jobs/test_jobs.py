@@ -29,6 +29,7 @@ from impasto.runtime import (
     SettingError,
     Step,
 )
+from impasto.runtime.machine import memory
 
 Picture = NDArray[np.float32]
 Pair = tuple[Picture, Picture]
@@ -175,8 +176,8 @@ def test_jobs_that_do_not_fit_beside_each_other_come_one_after_another(
 
 
 def test_a_plan_is_for_the_memory_of_the_pool(engine: Engine, pair: Pair) -> None:
-    with Jobs(engine, memory="1.5GB") as pool:
-        assert pool.memory < 1_500_000_000
+    with Jobs(engine, memory=memory.used() + 1_500_000_000) as pool:
+        assert 1_000_000_000 < pool.memory < 2_000_000_000
         with pytest.raises(SettingError, match="memory"):
             pool.submit(*pair, size=16000, optimizer="lbfgs")
         large = pool.submit(*pair, size=2000, iterations=1, memory="800MB")
