@@ -72,17 +72,21 @@ for _ in range(600):
     except OSError:
         assert server.poll() is None, "the server ended"
 import base64
-pictures = [base64.b64encode(open(f"{n}.jpg", "rb").read()).decode() for n in ("photo", "painting")]
-order = {"content": pictures[0], "styles": [pictures[1]], "settings": {"size": 64, "iterations": 2}}
-status, said = ask("POST", "/jobs", json.dumps(order), **{"Content-Type": "application/json"})
-assert status in (200, 201, 202), said
-name = json.loads(said)["id"]
-for _ in range(600):
-    time.sleep(0.1)
-    status, picture = ask("GET", f"/jobs/{name}/result.png")
-    if status == 200:
-        break
-server.terminate()
+def sent(name):
+    return {"data": base64.b64encode(open(name, "rb").read()).decode()}
+order = {"content": sent("photo.jpg"), "styles": [sent("painting.jpg")]}
+order["settings"] = {"size": 64, "iterations": 2}
+try:
+    status, said = ask("POST", "/jobs", json.dumps(order), **{"Content-Type": "application/json"})
+    assert status == 201, said
+    name = json.loads(said)["id"]
+    for _ in range(600):
+        time.sleep(0.1)
+        status, picture = ask("GET", f"/jobs/{name}/result.png")
+        if status == 200:
+            break
+finally:
+    server.terminate()
 assert server.wait(60) == 0
 sys.stdout.buffer.write(picture)
 """
