@@ -48,7 +48,7 @@ def write(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """One line on stdout. NaN and infinity, which JSON has not, become null."""
-    print(json.dumps(_finite(value), allow_nan=False), flush=True)
+    print(json.dumps(finite(value), allow_nan=False), flush=True)
 
 
 def duration(seconds: float) -> str:
@@ -60,9 +60,10 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """A value for JSON, which has neither NaN nor infinity: they become null."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

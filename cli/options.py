@@ -188,9 +188,8 @@ def about(field: Described, required: bool) -> str:
 def _default(field: Described) -> str:
     """What goes where it is not given: of a setting, the first preset's value."""
     value, words = field.default, field.about.default
-    if field.name in describe(Settings):
-        manifest = _manifest()
-        for name, preset in [*manifest.presets.items()][:1] if manifest else ():
+    if field.name in describe(Settings) and (manifest := _manifest()):
+        for name, preset in [*manifest.presets.items()][:1]:
             value = name if field.name == "preset" else preset.settings.get(field.name, value)
     if field.hint is bool or value in (None, "", (), [], {}):
         return "" if words.startswith("none") else words
@@ -202,8 +201,11 @@ def _default(field: Described) -> str:
 def known_names(field: str) -> list[str]:
     """The names that the bundle that is taken by default has for a field; most have none."""
     manifest = _manifest() if field in ("preset", "objective", "pooling", "content_layer") else None
-    if manifest is None:
-        return []
+    return names_in(manifest, field) if manifest else []
+
+
+def names_in(manifest: Manifest, field: str) -> list[str]:
+    """The names that a bundle has for one of these fields."""
     if field == "preset":
         return list(manifest.presets)
     objectives = manifest.objectives

@@ -147,10 +147,7 @@ class Engine:
         with planning():
             plan, machine = self._plan(inputs, given)
             reservation = self._reserve(plan, machine)
-        run = self._run(inputs, plan, machine, reservation)
-        if maps:
-            run.set_maps(maps)
-        return run
+        return self._run(inputs, plan, machine, reservation, maps)
 
     def replay(
         self,
@@ -191,11 +188,9 @@ class Engine:
             reservation = self._reserve(plan, machine)
         stopped = known.was_stopped and plan == known.plan
         until = (known.iterations, known.stopped) if stopped else None
-        run = self._run(inputs, plan, machine, reservation, until=until)
+        run = self._run(inputs, plan, machine, reservation, maps, until=until)
         if not any_input:
             known.check_inputs(run.hashes)
-        if maps:
-            run.set_maps(maps)
         return run
 
     def _run(
@@ -204,6 +199,7 @@ class Engine:
         plan: Plan,
         machine: Machine,
         reservation: Reservation,
+        maps: Mapping[str, NDArray[np.float32]] | None = None,
         room: int | None = None,
         until: tuple[int, Stopped] | None = None,
     ) -> Run:
@@ -211,7 +207,10 @@ class Engine:
         room = plan.memory + budget(machine.memory) if room is None else room
         pictures = inputs.read(self.manifest, plan, machine.max_pixels, room)
         loop = Loop(self._graphs, plan, pictures)
-        return Run(loop, machine, self._bundle.digest, reservation, until=until)
+        run = Run(loop, machine, self._bundle.digest, reservation, until=until)
+        if maps:
+            run.set_maps(maps)
+        return run
 
     def stylize(
         self,
@@ -251,8 +250,9 @@ class Engine:
         reservation = self._reserve(plan, machine)
         try:
             loop = Loop(self._graphs, plan, of_plan(self.manifest, plan, **found.pictures()))
-            level = loop.open(where.scale, found.maps) if where else None
-            state = checkpoint.unpack(found, level) if level else None
+            state = None
+            if where:
+                state = checkpoint.unpack(where, found.arrays, loop.open(where.scale, found.maps))
             run = Run(loop, machine, self._bundle.digest, reservation, state)
         except (LookupError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{file}: the checkpoint does not fit its bundle") from error
@@ -277,8 +277,7 @@ class Engine:
         """
         check_keywords(Engine.estimate, RunKeywords, given)
         inputs = Inputs.of(content, content if style is None else style, init_image)
-        plan, _ = self._plan(inputs, given)
-        return estimate(self._graphs, plan)
+        return estimate(self._graphs, self._plan(inputs, given)[0])
 
     def _plan(
         self, inputs: Inputs, given: RunKeywords, room: int | None = None

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from impasto.export.objective.encoder import Encoder
 from impasto.export.objective.objective import ALL, DESCRIBED, Describe, Objective
 from impasto.export.objective.terms import Term
-from impasto.runtime.bundle.manifest import Manifest, Pair, fix
+from impasto.runtime.bundle.manifest import Manifest, Pair
 from impasto.runtime.conformance import probes
-from impasto.runtime.conformance.probes import CONTENT, MAPS, STREAMS, STYLE, sketch
+from impasto.runtime.conformance.probes import CONTENT, STREAMS, STYLE, sketch
 
 
 @contextmanager
@@ -48,18 +48,18 @@ class Probed:
 
     def maps(self, seed: int | None) -> dict[str, torch.Tensor]:
         """Regions and given maps: noise, or what stands for none."""
-        found: dict[str, torch.Tensor] = {}
-        for term in self.manifest.objectives[self.name].terms:
-            for value in term.inputs:
-                if value.source in ("region", "given"):
-                    shape = fix(value.shape, *self.size)
-                    if seed is None:
-                        blank = torch.ones if value.source == "region" else torch.zeros
-                        found[value.name] = blank(shape)
-                    else:
-                        stream = seed * STREAMS + MAPS + len(found)
-                        found[value.name] = tensor(probes.noise(shape, stream))
-        return found
+        noise = probes.probe_maps(self.manifest, self.name, self.size, seed or 0)
+        if seed is not None:
+            return {name: tensor(array) for name, array in noise.items()}
+        regions = {
+            value.name
+            for term in self.manifest.objectives[self.name].terms
+            for value in term.inputs
+            if value.source == "region"
+        }
+        return {
+            name: torch.full(array.shape, float(name in regions)) for name, array in noise.items()
+        }
 
     def picture(self, seed: int, stream: int) -> torch.Tensor:
         """A probe."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from impasto.runtime.bundle.manifest import Manifest, fix
 from impasto.runtime.graphs.pool import Graphs, RunGraphs
 from impasto.runtime.inputs import Pictures
 from impasto.runtime.loop import Loop
@@ -23,26 +22,14 @@ from .expected import LBFGS, Adam, Case, Run
 from .probes import (
     CONTENT,
     IMAGE,
-    MAPS,
     STREAMS,
     STYLE,
     Tensor,
     adam_inputs,
     lbfgs_inputs,
-    noise,
     picture,
+    probe_maps,
 )
-
-
-def maps_of(manifest: Manifest, case: Case) -> dict[str, Tensor]:
-    """The probes that stand for regions and given maps, by the terms' inputs."""
-    found: dict[str, Tensor] = {}
-    for term in manifest.objectives[case.objective].terms:
-        for value in term.inputs:
-            if value.source in ("region", "given"):
-                stream = case.seed * STREAMS + MAPS + len(found)
-                found[value.name] = noise(fix(value.shape, *case.size), stream)
-    return found
 
 
 def computed_case(graphs: RunGraphs, case: Case, tiled: bool) -> dict[str, Any]:
@@ -53,7 +40,7 @@ def computed_case(graphs: RunGraphs, case: Case, tiled: bool) -> dict[str, Any]:
     if tiled:
         assert case.window is not None
         objective = Tiled(*place, case.window)
-    maps = maps_of(manifest, case)
+    maps = probe_maps(manifest, case.objective, case.size, case.seed)
     content, style = (picture(manifest.canvas, case.size, first + k) for k in (CONTENT, STYLE))
     targets = objective.describe(content, "content")
     targets |= objective.describe(style, "style", maps)

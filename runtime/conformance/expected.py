@@ -35,7 +35,7 @@ class Case:
     """Of tiles, which give the same; None: it is not for tiles."""
     seed: int
     weights: tuple[float, ...]
-    """Of the terms: with these each has a like share in the gradient."""
+    """Of the terms: with these all are as large in the loss."""
     targets: dict[str, Sketch]
     """By the names of the terms' inputs: what content and style are described by."""
     loss: float

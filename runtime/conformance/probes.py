@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.bundle.manifest import Canvas
+from impasto.runtime.bundle.manifest import Canvas, Manifest, fix
 
 STREAMS = 256
 """Of one seed: so many different arrays."""
@@ -36,6 +36,19 @@ def picture(canvas: Canvas, size: tuple[int, int], stream: int) -> Tensor:
     """Noise of the canvas' range, (1, channels, height, width)."""
     values = noise((1, canvas.channels, *size), stream)
     return np.float32(canvas.low) + values * np.float32(canvas.high - canvas.low)
+
+
+def probe_maps(
+    manifest: Manifest, objective: str, size: tuple[int, int], seed: int
+) -> dict[str, Tensor]:
+    """Noise for regions and given maps, by the names of the terms' inputs."""
+    found: dict[str, Tensor] = {}
+    for term in manifest.objectives[objective].terms:
+        for value in term.inputs:
+            if value.source in ("region", "given"):
+                stream = seed * STREAMS + MAPS + len(found)
+                found[value.name] = noise(fix(value.shape, *size), stream)
+    return found
 
 
 def sketch(array: NDArray[Any]) -> list[float]:

@@ -123,19 +123,17 @@ class Jobs:
         """
         check_keywords(Jobs.submit, RunKeywords, given)
         self._check_open()
-        inputs = Inputs.of(content, style, init_image).packed()
+        inputs = Inputs.of(content, style, init_image)
         engine = self._engine
         plan, machine = self._plan(inputs, given)
         map_names(engine.manifest.objectives[plan.settings.objective].terms, maps or {})
         peak = inputs.peak(engine.manifest, plan, machine.max_pixels)
+        packed = inputs.packed()
 
         def begin() -> Run:
             with planning():
                 reservation = engine._reserve(plan, machine)
-            run = engine._run(inputs, plan, machine, reservation, self._room)
-            if maps:
-                run.set_maps(maps)
-            return run
+            return engine._run(packed, plan, machine, reservation, maps, self._room)
 
         return self._queue.add(
             Order(

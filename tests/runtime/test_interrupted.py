@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,9 @@ from numpy.typing import NDArray
 
 from impasto.runtime import Engine, Run
 from impasto.runtime.graphs.session import Graph
-from impasto.runtime.loop import Loop
 
 Picture = NDArray[np.float32]
 PLAIN = Path(__file__).parents[1] / "data" / "plain"
-TILE = 40 * 48
-"""Pixels of a tile that cuts 64x80."""
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +23,7 @@ def engine() -> Engine:
 
 
 @pytest.fixture
-def begin(engine: Engine, photo: Callable[..., Picture]) -> Any:
+def begin(engine: Engine, photo: Callable[..., Picture], in_tiles: Callable[..., Run]) -> Any:
     """``begin("adam", tiled=True)``: two scales of two iterations, the finer one in tiles."""
     pictures = photo("chelsea", 64, 80), photo("coffee", 64, 80)
 
@@ -35,14 +31,7 @@ def begin(engine: Engine, photo: Callable[..., Picture]) -> Any:
         new = engine.start(
             *pictures, size=80, min_size=40, schedule=(2, 2), optimizer=optimizer, init="noise"
         )
-        if not tiled:
-            return new
-        *coarse, fine = new.plan.scales
-        scales = (*coarse, dataclasses.replace(fine, tile_pixels=TILE))
-        loop = Loop(
-            engine._graphs, dataclasses.replace(new.plan, scales=scales), new._loop.pictures
-        )
-        return Run(loop, new._machine, engine._bundle.digest, new._reservation)
+        return in_tiles(engine, new) if tiled else new
 
     return run
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import pickle
 from collections.abc import Callable, Iterator
@@ -14,12 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from impasto.runtime import CheckpointError, Engine, Run, SettingError, loop, read_checkpoint
-from impasto.runtime.loop import Loop
 
 Picture = NDArray[np.float32]
 PLAIN = Path(__file__).parents[1] / "data" / "plain"
-TILE = 40 * 48
-"""Pixels of a tile that cuts 64x80."""
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +24,7 @@ def engine() -> Engine:
 
 
 @pytest.fixture
-def begin(engine: Engine, photo: Callable[..., Picture], request: pytest.FixtureRequest) -> Any:
+def begin(engine: Engine, photo: Callable[..., Picture], in_tiles: Callable[..., Run]) -> Any:
     """``begin("adam", tiled=True)``: a run of two scales, the finer one in tiles."""
 
     def run(optimizer: Any, tiled: bool = False, iterations: int = 4, **settings: Any) -> Run:
@@ -42,17 +38,7 @@ def begin(engine: Engine, photo: Callable[..., Picture], request: pytest.Fixture
             optimizer=optimizer,
             **settings,
         )
-        if tiled:
-            *coarse, fine = new.plan.scales
-            scales = (*coarse, dataclasses.replace(fine, tile_pixels=TILE))
-            plan = dataclasses.replace(new.plan, scales=scales)
-            new = Run(
-                Loop(engine._graphs, plan, new._loop.pictures),
-                new._machine,
-                engine._bundle.digest,
-                new._reservation,
-            )
-        return new
+        return in_tiles(engine, new) if tiled else new
 
     return run
 

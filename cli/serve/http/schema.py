@@ -10,7 +10,11 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le
 from pydantic import ConfigDict, Field, create_model
 
+from impasto.cli.options import names_in
 from impasto.runtime import Described, Manifest, Settings, describe
+
+NAMED = ("preset", "objective", "pooling")
+"""Settings for which a bundle has names."""
 
 
 def settings_schema(manifest: Manifest | None = None) -> dict[str, Any]:
@@ -28,20 +32,11 @@ def settings_schema(manifest: Manifest | None = None) -> dict[str, Any]:
     found["description"] = "What the picture shall be; what is not given is the preset's."
     for name, field in describe(Settings).items():
         found["properties"][name] |= {"x-group": field.group, "default": _plain(field.default)}
-    for name, names in _named(manifest).items() if manifest else ():
-        found["properties"][name]["examples"] = names
     if manifest:
+        for name in NAMED:
+            found["properties"][name]["examples"] = names_in(manifest, name)
         found["x-presets"] = {name: asdict(preset) for name, preset in manifest.presets.items()}
     return found
-
-
-def _named(manifest: Manifest) -> dict[str, list[str]]:
-    objectives = manifest.objectives
-    return {
-        "preset": list(manifest.presets),
-        "objective": list(objectives),
-        "pooling": sorted({name for one in objectives.values() for name in one.poolings}),
-    }
 
 
 def _field(field: Described) -> Any:

@@ -6,14 +6,19 @@ a job goes on after a restart, and on another machine that sees the folder.
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import threading
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from impasto.runtime import write_file
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 OVER = ("done", "failed", "cancelled")
 """A job's status for good."""
@@ -104,9 +109,7 @@ class JobFolder:
         finally:
             os.close(number)
         if name == "status":
-            new = self.path / f"status-{os.getpid()}"
-            new.write_text(data["status"])
-            os.replace(new, self._status)
+            _put(self._status, data["status"].encode())
 
     def events(self, place: int = 0) -> list[Event]:
         """What happened after a place; all of it, if there is no event that ends there."""
@@ -183,6 +186,20 @@ class JobFolder:
             except FileNotFoundError:  # a temporary one
                 continue
         return total
+
+
+def write_jpeg(path: Path, picture: Image.Image) -> None:
+    """A picture to look at; who reads it finds the old or the new one, whole."""
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=85)
+    _put(path, stream.getvalue())
+
+
+def _put(path: Path, data: bytes) -> None:
+    """As ``write_file``, but without waiting for the disk: what can be made or told again."""
+    new = path.with_name(f"{path.name}-{os.getpid()}-{threading.get_ident()}.new")
+    new.write_bytes(data)
+    os.replace(new, path)
 
 
 def _parsed(text: bytes, place: int) -> list[Event]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import os
 import threading
 import time
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
+from impasto.cli.console import finite
 from impasto.cli.serve.options import Service
 from impasto.runtime import (
     CheckpointError,
@@ -19,7 +18,7 @@ from impasto.runtime import (
     read_checkpoint,
 )
 
-from .folder import JobFolder, Order
+from .folder import JobFolder, Order, write_jpeg
 from .here import here
 from .masks import read_masks
 
@@ -167,11 +166,7 @@ class Painting:
 
     def _preview(self, picture: Image.Image) -> None:
         picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
-        stream = io.BytesIO()
-        picture.save(stream, "JPEG", quality=85)
-        temporary = self.folder.path / "preview.new"
-        temporary.write_bytes(stream.getvalue())
-        os.replace(temporary, self.folder.preview)
+        write_jpeg(self.folder.preview, picture)
 
     def _done(self, job: Job) -> None:
         """Keep what came of it. A job that goes on later is left as it is."""
@@ -213,7 +208,7 @@ class Painting:
             told |= {"stopped": result.stopped, "loss": result.loss, "seconds": result.seconds}
             told["iterations"] = result.iterations
         self.folder.checkpoint.unlink(missing_ok=True)
-        self.folder.tell("status", **_finite(told))
+        self.folder.tell("status", **finite(told))
 
     def _keep(self, result: Result) -> None:
         result.save(self.folder.result, overwrite=True)
@@ -223,7 +218,7 @@ class Painting:
 def _shown(step: Step) -> dict[str, Any]:
     """A step as an event. ``left`` is a guess, from the share of the work that is done."""
     left = step.seconds * (1 / step.fraction - 1) if step.fraction else None
-    return _finite(
+    found: dict[str, Any] = finite(
         {
             "scale": step.scale,
             "scales": step.scales,
@@ -238,8 +233,4 @@ def _shown(step: Step) -> dict[str, Any]:
             "left": None if left is None else round(left, 1),
         }
     )
-
-
-def _finite(values: dict[str, Any]) -> dict[str, Any]:
-    """Without what JSON has not: NaN is not its own equal."""
-    return {k: None if isinstance(v, float) and v - v != 0 else v for k, v in values.items()}
+    return found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from impasto.runtime import picture_size, read_picture
+
+from .folder import write_jpeg
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +33,5 @@ def shown(folder: JobFolder, name: str) -> Path:
     share = min(1.0, SIDE / max(height, width))
     size = max(1, round(height * share)), max(1, round(width * share))
     picture = read_picture(data, name=name, within=size, least=(1, 1)).clip(0, 1)
-    temporary = folder.path / f"shown-{name}-{os.getpid()}.new"
-    Image.fromarray((picture * 255).round().astype("uint8")).save(temporary, "JPEG", quality=85)
-    os.replace(temporary, path)
+    write_jpeg(path, Image.fromarray((picture * 255).round().astype("uint8")))
     return path

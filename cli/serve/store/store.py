@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from impasto.cli.serve.job.folder import JobFolder, Order
 from impasto.cli.serve.job.painting import sentence_of
@@ -20,9 +20,6 @@ from impasto.runtime import ImpastoError, show_bytes
 from .admission import new_row, planned
 from .following import Following
 from .table import Row, Table
-
-if TYPE_CHECKING:
-    pass
 
 LOOK_EVERY, SWEEP_EVERY = 0.2, 5.0
 """Seconds."""

@@ -19,39 +19,21 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import records
-from .errors import CheckpointError
-from .inputs import Pictures
-from .level import Level
-from .machine.atomic import refusal, writing
-from .objective import Point
-from .optimizers import Optimizer
-from .planning.plan import Plan
-from .settings import Machine
-from .state import State
+from impasto.runtime import records
+from impasto.runtime.errors import CheckpointError
+from impasto.runtime.inputs import Pictures
+from impasto.runtime.machine.atomic import refusal, writing
+from impasto.runtime.optimizers import Optimizer
+from impasto.runtime.planning.plan import Plan
+from impasto.runtime.settings import Machine
+from impasto.runtime.state import State
+
+from .packing import MAP, Arrays, Where, maps_of, pack, part
 
 MAGIC = b"impasto checkpoint\n"
 FORMAT = 2
 DIGEST = hashlib.sha256().digest_size
 MAX_HEADER = 1 << 24
-Arrays = dict[str, NDArray[np.float32]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Where:
-    """A State's numbers. ``losses`` are of the points whose arrays follow; the rest are indices."""
-
-    scale: int
-    iteration: int
-    iterations: int
-    idle: int
-    restarted: bool
-    converged: bool
-    losses: tuple[float, ...]
-    point: int
-    best: int
-    previous: int | None
-    memory: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +74,7 @@ class Checkpoint:
     @property
     def maps(self) -> Arrays:
         """The caller's."""
-        return _part(self.arrays, "map.")
+        return part(self.arrays, MAP)
 
 
 @dataclass(frozen=True)
@@ -124,10 +106,10 @@ def save(
     arrays |= {k: v for k in ("content", "image") if (v := getattr(pictures, k)) is not None}
     where = None
     if state is not None:
-        where, packed = _pack(state, optimizer)
+        where, packed = pack(state, optimizer)
         arrays |= packed
     else:
-        arrays |= _maps(maps)
+        arrays |= maps_of(maps)
     header = CheckpointHeader(
         format=FORMAT,
         version=metadata.version("impasto"),
@@ -196,70 +178,6 @@ def _opened(
         raise CheckpointError(f"{path}: cannot be read: {reason}") from None
 
 
-def unpack(checkpoint: Checkpoint, level: Level) -> State:
-    """The state, its images on the device."""
-    where, arrays = checkpoint.header.where, checkpoint.arrays
-    assert where is not None
-    points = []
-    for i, loss in enumerate(where.losses):
-        slot = level.slot(i)
-        slot.image.update_inplace(arrays[f"image_{i}"])
-        slot.gradient.update_inplace(arrays[f"gradient_{i}"])
-        points.append(Point(slot, loss, arrays[f"terms_{i}"]))
-    previous = None if where.previous is None else points[where.previous]
-    memory = None
-    if where.memory:
-        memory = level.optimizer.unpack(_part(arrays, "memory."), previous)
-    return State(
-        scale=where.scale,
-        iteration=where.iteration,
-        iterations=where.iterations,
-        point=points[where.point],
-        best=points[where.best],
-        first=arrays["first"],
-        memory=memory,
-        idle=where.idle,
-        restarted=where.restarted,
-        converged=where.converged,
-        maps=checkpoint.maps,
-    )
-
-
-def _pack(state: State, optimizer: Optimizer | None) -> tuple[Where, Arrays]:
-    """A state's numbers and arrays. Points that share a slot are one."""
-    previous = state.memory.previous if state.memory else None
-    points: list[Point] = []
-    for point in (state.point, state.best, previous):
-        if point is not None and all(point.slot is not other.slot for other in points):
-            points.append(point)
-    places = {id(point.slot): i for i, point in enumerate(points)}
-    arrays: Arrays = {"first": state.first}
-    for i, point in enumerate(points):
-        arrays |= {
-            f"image_{i}": point.image.numpy(),
-            f"gradient_{i}": point.gradient.numpy(),
-            f"terms_{i}": point.terms,
-        }
-    if state.memory is not None:
-        assert optimizer is not None
-        packed = optimizer.pack(state.memory)
-        arrays |= {f"memory.{name}": array for name, array in packed.items()}
-    arrays |= _maps(state.maps)
-    where = Where(
-        losses=tuple(point.loss for point in points),
-        point=places[id(state.point.slot)],
-        best=places[id(state.best.slot)],
-        previous=None if previous is None else places[id(previous.slot)],
-        memory=state.memory is not None,
-        **state.numbers(),
-    )
-    return where, arrays
-
-
-def _maps(maps: Mapping[str, NDArray[np.float32]]) -> Arrays:
-    return {f"map.{name}": np.asarray(array, np.float32) for name, array in maps.items()}
-
-
 def _header(file: IO[bytes], size: int, name: str) -> CheckpointHeader:
     if file.read(len(MAGIC)) != MAGIC:
         raise CheckpointError(f"{name}: no checkpoint of impasto: name one that --checkpoint wrote")
@@ -313,7 +231,3 @@ def _damaged(name: str) -> CheckpointError:
 def _bytes(array: NDArray[np.float32]) -> memoryview | bytes:
     """Little endian, without a copy where it can be."""
     return np.ascontiguousarray(array, "<f4").data.cast("B") if array.size else b""
-
-
-def _part(arrays: Mapping[str, NDArray[np.float32]], prefix: str) -> Arrays:
-    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
