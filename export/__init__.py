@@ -8,8 +8,8 @@ export_bundle("my-bundle", VGG19(load_weights("shipped")), Recipe(content_layers
 from impasto.runtime.bundle.manifest import Canvas
 
 from .bundle import Layers, Recipe, export_bundle
+from .heads import Content, Head, Style, TotalVariation, masked
 from .objective.encoder import Encoder
-from .objective.heads import Content, Head, Style, TotalVariation, masked
 from .verify import Figure
 from .vgg19.encoder import VGG19
 from .vgg19.weights import load as load_weights

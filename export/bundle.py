@@ -32,8 +32,8 @@ from impasto.runtime.errors import Field, ImpastoError, SettingError
 from . import verify
 from .conformance import make_conformance
 from .graphs import Draft, add_loss, add_objective, add_optimizers
+from .heads import Content, Head, Style, TotalVariation
 from .objective.encoder import Encoder, Geometry, measure
-from .objective.heads import Content, Head, Style, TotalVariation
 from .objective.terms import Term, make_terms, places
 from .presets import presets_of
 

@@ -1,1 +1,1 @@
-"""What is optimised, in torch: an encoder, loss heads at its layers, and the whole of them."""
+"""What is optimised, in torch: an encoder, heads at its layers, and the whole of them."""

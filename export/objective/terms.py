@@ -11,12 +11,12 @@ from typing import get_args
 
 import torch
 
+from impasto.export.heads import Head, masked
 from impasto.runtime.bundle.manifest import IMAGE, MAPS, Input, Layer, Pair, Shape, Source
 from impasto.runtime.bundle.manifest import Term as Entry
 from impasto.runtime.errors import SettingError
 
 from .encoder import Encoder, Geometry, check_layers
-from .heads import Head, masked
 
 OWN: tuple[Source, ...] = ("region", "given")
 """Sources of maps that no picture's features are."""

@@ -13,7 +13,7 @@ from impasto.export import VGG19, Encoder, Figure, Head, Recipe, export_bundle, 
 
 
 class ChannelMeans(Head):
-    """The example of export/heads.py."""
+    """The example of export/heads/head.py."""
 
     name, inputs = "means", {"target": "style"}
 

@@ -31,7 +31,6 @@ from typing import ClassVar
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from impasto.runtime.bundle.manifest import Source
 
@@ -73,69 +72,3 @@ def masked(values: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     h and w may be smaller than H and W: differences of neighbours have a row or column less.
     """
     return values if mask is None else values * mask[:, :, : values.shape[2], : values.shape[3]]
-
-
-class Content(Head):
-    """Mean squared difference of feature maps, of C channels and M positions.
-
-    That is Gatys et al. 2016, eq. 1, divided by C M / 2: with the paper's sum the balance with the
-    style would depend on the picture's size.
-    """
-
-    name, inputs = "content", {"target": "content"}
-
-    def statistics(
-        self, features: torch.Tensor, mask: torch.Tensor | None, target: torch.Tensor
-    ) -> torch.Tensor:
-        """(C,) squared differences, summed over space."""
-        return masked(features - target, mask).square().sum((0, 2, 3))
-
-    def loss(self, means: torch.Tensor) -> torch.Tensor:
-        """Their mean over channels."""
-        return means.mean()
-
-
-class Style(Head):
-    """Squared difference of Gram matrices G = F F^T: sum (G - G*)^2 / (C^4 M^2).
-
-    F is a (C, M) feature map, G* the style's Gram matrix. That is Gatys et al. 2016, eq. 4, times
-    4 / C^2. The authors' code and neural-style compute the same, each with a weight of its own.
-    """
-
-    name, inputs = "style", {"target": "style"}
-
-    def statistics(self, features: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """(C, C): the Gram matrix."""
-        flat = masked(features, mask).flatten(2).squeeze(0)
-        return flat @ flat.T
-
-    def loss(self, means: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """The scalar above; both arguments are Gram matrices divided by M."""
-        squares = ((means - target) / means.shape[0]).square()
-        return squares.mean(0).mean()  # in two stages: ONNX Runtime sums a large matrix naively
-
-
-class TotalVariation(Head):
-    """Mean squared difference of neighbouring pixels, in units of 1/255 of the range [0, 1]."""
-
-    name, layers = "tv", ("image",)
-    reach, weight = 1, 0.0
-
-    kernel: torch.Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("kernel", torch.tensor([-255.0, 255.0]))
-
-    def statistics(self, features: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """(C,) squared differences to the right and lower neighbours, summed over space."""
-        planes = features.transpose(0, 1)
-        across = masked(F.conv2d(planes, self.kernel.reshape(1, 1, 1, 2)), mask)
-        if features.shape[2] == 1:
-            return across.square().sum((1, 2, 3))
-        down = masked(F.conv2d(planes, self.kernel.reshape(1, 1, 2, 1)), mask)
-        return across.square().sum((1, 2, 3)) + down.square().sum((1, 2, 3))
-
-    def loss(self, means: torch.Tensor) -> torch.Tensor:
-        """Their mean over channels."""
-        return means.mean()
