@@ -92,6 +92,11 @@ class Engine:
         return str(self._bundle.path)
 
     @property
+    def digest(self) -> str:
+        """SHA-256 of what the bundle computes, by which checkpoints and pictures know it."""
+        return self._bundle.digest
+
+    @property
     def machine(self) -> Machine:
         """How it uses the machine; the defaults of its runs."""
         return self._machine
@@ -174,7 +179,7 @@ class Engine:
         """
         check_keywords(Engine.replay, OwnKeywords, own)
         known = painted if isinstance(painted, Painted) else read_painted(painted)
-        known.check(self._bundle.digest, self.manifest)
+        known.check(self.digest, self.manifest)
         inputs, plan = Inputs.of(content, style, init_image), known.plan
         inputs.check_like(plan.sizes)
         machine = replace(self._machine, **check_all(Machine, own))
@@ -207,7 +212,7 @@ class Engine:
         room = plan.memory + budget(machine.memory) if room is None else room
         pictures = inputs.read(self.manifest, plan, machine.max_pixels, room)
         loop = Loop(self._graphs, plan, pictures)
-        run = Run(loop, machine, self._bundle.digest, reservation, until=until)
+        run = Run(loop, machine, self.digest, reservation, until=until)
         if maps:
             run.set_maps(maps)
         return run
@@ -244,7 +249,7 @@ class Engine:
         Raises:
             CheckpointError: it is cut short, altered, or of another bundle or version.
         """
-        found = checkpoint.load(file, self._bundle.digest)
+        found = checkpoint.load(file, self.digest)
         plan, where = found.header.plan, found.header.where
         machine = replace(self._machine, **check_all(Machine, {"deadline": deadline}))
         reservation = self._reserve(plan, machine)
@@ -253,7 +258,7 @@ class Engine:
             state = None
             if where:
                 state = checkpoint.unpack(where, found.arrays, loop.open(where.scale, found.maps))
-            run = Run(loop, machine, self._bundle.digest, reservation, state)
+            run = Run(loop, machine, self.digest, reservation, state)
         except (LookupError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{file}: the checkpoint does not fit its bundle") from error
         if state is None and found.maps:

@@ -15,6 +15,8 @@ HEADERS_WITHIN = 10
 class Connection(H11Protocol):
     """Closed where a request's headers take too long, the first one's or a later one's."""
 
+    within: float = HEADERS_WITHIN
+    """Seconds."""
     _waiting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -36,7 +38,7 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def _wait(self) -> None:
-        self._waiting = self.loop.call_later(HEADERS_WITHIN, self._cut)
+        self._waiting = self.loop.call_later(self.within, self._cut)
 
     def _stop_waiting(self) -> None:
         if self._waiting is not None:
@@ -47,3 +49,8 @@ class Connection(H11Protocol):
         transport: Any = self.transport
         if self.conn.their_state is h11.IDLE and not transport.is_closing():
             transport.close()
+
+
+def connection(body_seconds: float) -> type[Connection]:
+    """One whose headers have no more time than a body has."""
+    return type("Connection", (Connection,), {"within": min(HEADERS_WITHIN, body_seconds)})

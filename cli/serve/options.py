@@ -141,7 +141,7 @@ class Service:
         parse=parse_bytes,
     )
     body_seconds: float = setting(
-        "A request that takes longer to arrive is cut off.",
+        "A request that takes longer to arrive is cut off; its headers, after 10 seconds at most.",
         60.0,
         unit="seconds",
         least=0.1,

@@ -16,9 +16,8 @@ from impasto.cli.interrupts import interrupts
 from impasto.runtime import Engine, ImpastoError, Jobs
 
 from .app import make_app
-from .connections import Connection
+from .connections import connection
 from .data import prepared
-from .job.here import bundle_digest
 from .local import local_folders
 from .options import Service, missing
 from .store.store import Store
@@ -45,7 +44,7 @@ def run(options: Service, model: str | None, machine: Mapping[str, Any], token: 
             from .workers.queue import Queue
             from .workers.remote import Remote
         introduce(data, engine)
-        queue = Queue(options.workers, bundle_digest(engine), options.dead_after)
+        queue = Queue(options.workers, engine.digest, options.dead_after)
         queue.check()
         return Remote(queue, data, options, Jobs(engine, memory=engine.machine.memory))
 
@@ -83,7 +82,7 @@ def _config(app: Any, options: Service) -> uvicorn.Config:
     logging.getLogger("sse_starlette").setLevel(logging.WARNING)
     return uvicorn.Config(
         app,
-        http=Connection,
+        http=connection(options.body_seconds),
         ws="none",
         lifespan="off",
         log_level="warning",

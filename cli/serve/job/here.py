@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,11 +19,6 @@ def here(engine: Engine) -> dict[str, str]:
         "threads": str(machine.threads),
         "convolutions": str(machine.convolutions),
     }
-
-
-def bundle_digest(engine: Engine) -> str:
-    """SHA-256 of the bundle's manifest, which has those of its files."""
-    return hashlib.sha256((Path(engine.model) / "manifest.json").read_bytes()).hexdigest()
 
 
 @functools.cache

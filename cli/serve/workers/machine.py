@@ -19,7 +19,6 @@ from dramatiq.worker import Worker
 from impasto.cli.console import say
 from impasto.cli.interrupts import interrupts
 from impasto.cli.serve.job.folder import OVER, JobFolder
-from impasto.cli.serve.job.here import bundle_digest
 from impasto.cli.serve.job.painting import Painting, sentence_of
 from impasto.cli.serve.options import Service
 from impasto.runtime import BundleError, Engine, ImpastoError, Jobs
@@ -37,14 +36,14 @@ SERVER = "server.json"
 
 def introduce(data: Path, engine: Engine) -> None:
     """Say which version and bundle a server has."""
-    about = {"version": metadata.version("impasto"), "bundle": bundle_digest(engine)}
+    about = {"version": metadata.version("impasto"), "bundle": engine.digest}
     (data / SERVER).write_text(json.dumps(about))
 
 
 def work(options: Service, data: Path, model: str | None, machine: Mapping[str, Any]) -> None:
     """Paint until a signal comes."""
     engine = Engine.load(model, **machine)
-    digest = bundle_digest(engine)
+    digest = engine.digest
     _check_server(data, digest)
     queue = Queue(options.redis or "", digest, options.dead_after)
     queue.check()

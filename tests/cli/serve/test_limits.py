@@ -82,6 +82,26 @@ def test_a_slow_body_is_cut_off(server: Server) -> None:
     assert 1 < time.monotonic() - started < 10
 
 
+def test_slow_headers_are_cut_off(server: Server) -> None:
+    """Those that come byte by byte, and those that never come."""
+    for slow in (b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", b""):
+        started = time.monotonic()
+        with connected(server, slow) as connection:
+            connection.settimeout(0.2)
+            answer: bytes | None = None
+            while answer is None and time.monotonic() - started < 20:
+                try:
+                    if slow:
+                        connection.sendall(b"0")
+                    answer = connection.recv(65536)
+                except TimeoutError:
+                    continue
+                except ConnectionError:
+                    answer = b""
+        assert answer == b""  # closed, without an answer
+        assert 1 < time.monotonic() - started < 10
+
+
 def test_half_of_a_body_and_then_nothing(server: Server) -> None:
     """The other half of the connection is closed, or all of it."""
     for whole in (False, True):

@@ -45,23 +45,38 @@ def test_jobs_go_on_after_sigterm_to_the_same_bytes(serve: Callable[..., Server]
     assert not (server.data / "jobs" / running / "checkpoint").exists()
 
 
-def test_a_server_that_is_killed_goes_on_from_its_checkpoint(serve: Callable[..., Server]) -> None:
-    server = serve("--checkpoint-every", 0.1)
+def killed(server: Server, id: str, fraction: float) -> None:
+    """End it as -9 does, with a job that far."""
+    server.wait_until(id, lambda job: job["step"] and job["step"]["fraction"] > fraction)
+    server.kill()
+    assert (server.data / "jobs" / id / "checkpoint").exists()
+
+
+def test_killed_twice_a_job_ends_in_the_same_bytes(serve: Callable[..., Server]) -> None:
+    options = ("--checkpoint-every", 0.1, "--threads", 2)
+    server = serve(*options)
     whole = server.job(KEPT)["id"]
     server.done(whole)
     wanted = server.result(whole)
     id = server.job(KEPT)["id"]
-    server.wait_until(id, lambda job: job["step"] and job["step"]["fraction"] > 0.3)
-    server.kill()
-    (server.data / "jobs" / "0123456789abcdef").mkdir()  # what was being taken in
-
-    server = serve("--threads", 1)
+    for fraction in (0.3, 0.6):
+        killed(server, id, fraction)
+        (server.data / "jobs" / "0123456789abcdef").mkdir()  # what was being taken in
+        server = serve(*options)
+        assert not (server.data / "jobs" / "0123456789abcdef").exists()
     job = server.done(id)
+    assert (job["status"], job["notes"]) == ("done", [])
+    assert server.result(id) == wanted
+
+
+def test_a_job_that_goes_on_with_other_threads_says_so(serve: Callable[..., Server]) -> None:
+    server = serve("--checkpoint-every", 0.1, "--threads", 2)
+    id = server.job(KEPT)["id"]
+    killed(server, id, 0.3)
+    job = serve("--threads", 1).done(id)
     assert job["status"] == "done"
-    assert not (server.data / "jobs" / "0123456789abcdef").exists()
-    same = server.result(id) == wanted
-    if not same:  # with other threads
-        assert "other last bits" in job["notes"][0]
+    assert len(job["notes"]) == 1
+    assert "other last bits" in job["notes"][0]
 
 
 def test_a_checkpoint_that_is_damaged_costs_no_job(serve: Callable[..., Server]) -> None:
