@@ -35,6 +35,8 @@ class Health(BaseModel):
 
     status: str
     version: str
+    local: bool
+    """Whether the page that paints in the browser itself is at /local/."""
 
 
 def make_app(
@@ -55,7 +57,7 @@ def make_app(
     metrics = Metrics(store)
     problems.install(app)
     app.include_router(routes(store))
-    _add_about(app, store, metrics, manifest)
+    _add_about(app, store, metrics, manifest, bool(local))
     _add_session(app, token)
     _add_schema(app)
     for path, folder in {**local, "/": PAGE}.items():
@@ -71,9 +73,11 @@ def make_app(
     return _Counted(Access(Limits(app, options), options, token), metrics)
 
 
-def _add_about(app: FastAPI, store: Store, metrics: Metrics, manifest: Manifest) -> None:
+def _add_about(
+    app: FastAPI, store: Store, metrics: Metrics, manifest: Manifest, local: bool
+) -> None:
     """The server itself: its state, its settings, its paintings."""
-    health = Health(status="ok", version=metadata.version("impasto"))
+    health = Health(status="ok", version=metadata.version("impasto"), local=local)
 
     @app.get("/health", response_model=Health, responses=ALWAYS, tags=["server"])
     async def alive() -> Health:

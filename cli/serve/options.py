@@ -9,21 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from impasto.runtime import ImpastoError, Machine, SettingError, check_all, describe, setting
+from impasto.runtime import ImpastoError, Machine, check_all, describe, setting
 
 SERVE, BOTH = ("serve",), ("serve", "work")
 GIGABYTE = 1_000_000_000
-
-
-def parse_bytes(amount: int | str) -> int:
-    """``64MB`` as bytes, as ``--memory`` reads it."""
-    parse = describe(Machine)["memory"].about.parse
-    assert parse is not None
-    try:
-        found: int = parse(amount)
-    except SettingError:  # it names another field
-        raise ValueError from None
-    return found
+parse_bytes = describe(Machine)["memory"].about.parse
+"""``64MB`` as bytes, as ``--memory`` reads it."""
 
 
 def is_loopback(host: str) -> bool:

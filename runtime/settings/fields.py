@@ -124,9 +124,9 @@ class Described:
         try:
             parsed = self.about.parse(value) if self.about.parse else value
             typed = _typed(self.hint, parsed)
-        except (TypeError, ValueError, OverflowError) as error:
-            if isinstance(error, SettingError):
-                raise
+        except SettingError as error:  # of a parser that other fields have, too
+            raise SettingError(self.name, value, *error.mend) from None
+        except (TypeError, ValueError, OverflowError):
             raise SettingError(self.name, value, f"give {self._wanted()}") from None
         for number in _numbers(typed):
             least, most = self.about.least, self.about.most

@@ -47,6 +47,7 @@ def test_two_pictures_are_painted_and_saved(
         assert Image.open(tmp_path / f"{state}.png").width == 390
 
 
+@pytest.mark.soak  # every day it runs in Node's WebAssembly
 def test_the_conformance_file_in_the_page_s_worker(
     node: Node, chromium: str, address: str, pictures: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -37,6 +37,7 @@ async function start() {
     initControls();
     initMore();
     await initPaintings();
+    $("to-local").hidden = !(await getJson("/health")).local;
   } catch (problem) {
     tell("problem", problem);
   }

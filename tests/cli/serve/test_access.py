@@ -126,3 +126,4 @@ def test_the_page_that_paints_in_the_browser(
         assert answer.headers["content-type"].startswith(kind)
         assert answer.headers["cross-origin-embedder-policy"] == "require-corp"
         assert "'wasm-unsafe-eval'" in answer.headers["content-security-policy"]
+    assert server.client.get("/health").json()["local"]

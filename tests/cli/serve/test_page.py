@@ -15,10 +15,12 @@ from PIL import Image
 
 from impasto.runtime import read_painted
 
-from .browsing import Visitor, chromium
+from .browsing import AXE, Visitor, chromium
 from .running import Server, picture
 
 PAGE = Path(__file__).parents[3] / "cli" / "serve" / "page"
+LOCAL = Path(__file__).parents[3] / "docs" / "examples" / "browser" / "index.html"
+ORT = AXE.parents[1] / "onnxruntime-web" / "dist"
 PHOTO = {"name": "cat.png", "mimeType": "image/png", "buffer": picture(1)}
 ELEMENT = "const $ = (selector) => document.querySelector(selector);"
 FILL = """(settings) => {
@@ -352,3 +354,19 @@ def test_it_is_of_one_origin_and_small() -> None:
             others = set(re.findall(r"(?:https?:)?//[\w.]+\.\w+[^\s\"']*", text))
             assert others <= {"http://www.w3.org/2000/svg"}, path
             assert len(text.splitlines()) <= 300, path
+
+
+def test_the_page_links_to_the_one_that_paints_by_itself(
+    browser: Any, visit: Visit, tmp_path: Path
+) -> None:
+    if not ORT.is_dir() or not LOCAL.exists():
+        pytest.skip("onnxruntime-web is not here: make .venv/node/ready")
+    assert not visit().open().is_visible("#to-local")
+    server = Server(tmp_path, "--local", ORT)
+    try:
+        page = visit(server.url).open()
+        page.click("#to-local")
+        page.wait_for_selector("#start:enabled")
+        assert page.title() == "Impasto, in this browser"
+    finally:
+        server.kill()
