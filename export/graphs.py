@@ -10,7 +10,16 @@ from pathlib import Path
 import onnx_ir as ir
 import torch
 
-from impasto.runtime.bundle.manifest import MAPS, Graphs, Optimizers, Shape, Signature, Source, fix
+from impasto.runtime.bundle.manifest import (
+    MAPS,
+    REGIONS,
+    Graphs,
+    Optimizers,
+    Shape,
+    Signature,
+    Source,
+    fix,
+)
 
 from . import winograd
 from .objective.encoder import Encoder
@@ -57,15 +66,21 @@ class Draft:
         module: torch.nn.Module,
         inputs: trace.Shapes,
         outputs: trace.Shapes,
-        floats_per_pixel: float = 0.0,
+        live: tuple[float, float] = (0.0, 0.0),
         gradient: bool = False,
         often: bool = False,
     ) -> str:
-        """Trace and write a graph, and one for CPUs if it runs often; the first's file name."""
+        """Trace and write a graph, and one for CPUs if it runs often; the first's file name.
+
+        ``live``: floats for a pixel, and for each further region.
+        """
         trace_it = trace.trace_gradient if gradient else trace.trace_forward
         model = trace_it(module, inputs, outputs, self.encoder.alignment)
         self.signatures[name] = Signature(
-            inputs=dict(inputs), outputs=dict(outputs), floats_per_pixel=floats_per_pixel
+            inputs=dict(inputs),
+            outputs=dict(outputs),
+            floats_per_pixel=live[0],
+            floats_per_region=live[1],
         )
         if often and winograd.rewrite(twin := model.clone()):
             self.winograd[name] = f"{Path(name).stem}-winograd.onnx"
@@ -86,7 +101,7 @@ def add_objective(draft: Draft, name: str, terms: Sequence[Term], pooling: str) 
     image, tile = {"image": draft.image}, {"image": draft.image, "mask": draft.mask}
     maps, sums = _shapes(terms, MAPS), _all_sums(terms)
     with_style = {v.name: v.shape for term in terms for v in term.described_with().values()}
-    forward, backward = _live(draft, objective, terms)
+    forward, backward = _live_by_region(draft, objective, terms)
     ending = f"{name}-{pooling}.onnx"
     return Graphs(
         describe=draft.add(
@@ -173,16 +188,31 @@ def _shapes(terms: Sequence[Term], sources: Sequence[Source]) -> dict[str, Shape
 
 
 def _all_sums(terms: Sequence[Term]) -> Shape:
-    """Of the vector of all terms' statistics."""
-    return (sum(math.prod(term.sums_shape) for term in terms),)
+    """Of all terms' statistics, one after another."""
+    vector = (sum(term.part for term in terms),)
+    return (REGIONS, *vector) if any(term.is_guided for term in terms) else vector
 
 
-def _live(draft: Draft, objective: Objective, terms: Sequence[Term]) -> tuple[float, float]:
+def _live_by_region(
+    draft: Draft, objective: Objective, terms: Sequence[Term]
+) -> list[tuple[float, float]]:
+    """Of a forward pass and of a gradient: floats for a pixel, and for each further region."""
+    one = _live(draft, objective, terms, 1)
+    if not any(term.is_guided for term in terms):
+        return [(live, 0.0) for live in one]
+    two = _live(draft, objective, terms, 2)
+    return [(a, b - a) for a, b in zip(one, two, strict=True)]
+
+
+def _live(
+    draft: Draft, objective: Objective, terms: Sequence[Term], regions: int
+) -> tuple[float, float]:
     """Floats for a pixel that live at once in a forward pass, and in a gradient."""
     unit = draft.encoder.alignment
     size = [-(-side // u) * u for side, u in zip(trace.EXAMPLE_SIDES, unit, strict=True)]
     image = torch.rand(fix(draft.image, *size)).requires_grad_()
-    inputs = [torch.rand(fix(shape, *size)) for shape in _shapes(terms, ALL).values()]
+    shapes = _shapes(terms, ALL).values()
+    inputs = [torch.rand(fix(shape, *size, regions)) for shape in shapes]
     kept: dict[int, int] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:

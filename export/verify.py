@@ -30,7 +30,7 @@ from impasto.runtime.graphs.device import onnxruntime
 from impasto.runtime.objective.tiles import cut
 
 from .objective.encoder import Encoder
-from .objective.objective import Describe, Loss, Objective, Pullback, Statistics
+from .objective.objective import Describe, Loss, Objective, Pullback, Statistics, in_rows
 from .objective.terms import Term
 from .optimizers import LBFGS, Adam
 from .tracing import trace
@@ -39,6 +39,8 @@ Array = NDArray[np.float32]
 SIZES = ((64, 96), (160, 112))
 TOLERANCE = 1e-4
 PICTURES = 4
+REGIONS = 2
+"""How many a guided objective is verified with."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,8 @@ def check_additive(term: Term) -> None:
     window = term.rows or 2 * reach[0] + 3, 2 * reach[1] + 4
     features, maps = _features(term, size)
     whole, total = term.sums(features, maps), torch.zeros(())
+    if term.is_guided:
+        _check_linear(term, features, maps)
     for tile in cut(*size, window, reach, (1, 1)):
         parts = {k: torch.from_numpy(tile.crop(v.numpy())) for k, v in maps.items()}
         own = torch.from_numpy(tile.mask())
@@ -123,6 +127,19 @@ def check_additive(term: Term) -> None:
         )
 
 
+def _check_linear(term: Term, features: torch.Tensor, maps: Mapping[str, torch.Tensor]) -> None:
+    """Whether soft masks are weights: those of a sum of two regions are the sum of theirs."""
+    both = torch.cat([maps["regions"], maps["regions"].sum(0, keepdim=True)])
+    found = term.sums(features, {**maps, "regions": both}).detach().numpy()
+    if found.shape[:1] != (REGIONS + 1,) or not (
+        relative_error(found[:REGIONS].sum(0), found[REGIONS]) <= TOLERANCE
+    ):
+        raise ImpastoError(
+            f"head {term.head.name!r}: its statistics of regions are not weighed by their masks: "
+            "sum mask(p) s(F, p) over the positions for each of (R, 1, H, W) masks"
+        )
+
+
 def _features(
     term: Term, size: Pair, seed: int = 0
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -130,7 +147,7 @@ def _features(
     random = torch.Generator().manual_seed(seed)
     features = torch.rand((1, term.at.channels, *size), generator=random)
     return features, {
-        name: torch.rand((1, int(value.shape[1]), *size), generator=random)
+        name: torch.rand((*fix(value.shape[:2], *size, REGIONS), *size), generator=random)
         for name, value in term.inputs(MAPS).items()
     }
 
@@ -233,8 +250,8 @@ class _Check:
             parts = []
             for term in self.terms:
                 sides = [side // stride for side, stride in zip(size, term.at.stride, strict=True)]
-                parts.append(term.sums(*_features(term, (sides[0], sides[1]), seed)).flatten())
-            feeds["sums"] = torch.cat(parts).detach().numpy()
+                parts.append(term.sums(*_features(term, (sides[0], sides[1]), seed)))
+            feeds["sums"] = in_rows(self.terms, parts).detach().numpy()
             feeds["pixels"] = np.array([math.prod(size)], np.float32)
         return feeds
 
@@ -257,23 +274,23 @@ class _Check:
         key, start = "weights" if isinstance(self.module, Objective) else "cotangents", 0
         for part in _parts(feeds[key], self.terms, each=1 if key == "weights" else None):
             alone = np.zeros_like(feeds[key])
-            alone[start : start + part.size] = part
+            alone[..., start : start + part.shape[-1]] = part
             norm = float(np.linalg.norm(_eager(self.module, {**smaller, key: alone})[-1]))
             part /= norm or 1.0
-            start += part.size
+            start += part.shape[-1]
 
 
 def _parts(vector: NDArray[Any], terms: Sequence[Term], each: int | None = None) -> list[Any]:
     """A vector's part for every term: of its statistics' size, or of ``each``."""
-    sizes = [each or math.prod(term.sums_shape) for term in terms]
-    return np.split(vector, np.cumsum(sizes)[:-1])
+    sizes = [each or term.part for term in terms]
+    return np.split(vector, np.cumsum(sizes)[:-1], axis=-1)
 
 
 def _feeds(inputs: trace.Shapes, size: Pair, seed: int, canvas: Canvas) -> dict[str, Array]:
     generator = np.random.default_rng(seed)
     feeds = {}
     for name, shape in inputs.items():
-        feeds[name] = generator.random(fix(shape, *size), np.float32)
+        feeds[name] = generator.random(fix(shape, *size, REGIONS), np.float32)
         if name in ("image", "previous_image"):
             feeds[name] = np.float32(canvas.low) + feeds[name] * (canvas.high - canvas.low)
         elif name.startswith("y_"):  # a pair that a convex function could have left

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .errors import SettingError as SettingError
     from .graphs.installation import Installation as Installation
     from .graphs.installation import examine_installation as examine_installation
+    from .inputs import Region as Region
     from .jobs import Job as Job
     from .jobs import Jobs as Jobs
     from .machine.memory import show_bytes as show_bytes
@@ -83,6 +84,7 @@ _HOMES = {
         "SettingError",
     ),
     ".graphs.installation": ("Installation", "examine_installation"),
+    ".inputs": ("Region",),
     ".jobs": ("Job", "Jobs"),
     ".machine.memory": ("show_bytes",),
     ".machine.outputs": ("check_file", "write_file"),

@@ -17,7 +17,7 @@ from .conformance.verify import check_device
 from .errors import CheckpointError
 from .graphs.installation import choose_device
 from .graphs.pool import Graphs
-from .inputs import Inputs, of_plan
+from .inputs import Inputs, Region, of_plan
 from .loop import Loop
 from .machine.memory import Reservation, budget, planning
 from .machine.scratch import check_room
@@ -112,21 +112,26 @@ class Engine:
         content: bool = True,
         styles: int = 1,
         image: bool = False,
+        regions: int = 0,
         **given: Unpack[SettingsKeywords],
     ) -> Settings:
         """The Settings of a run with a content, so many styles and a first image, or without.
+
+        ``regions``: how many, if styles are of those.
 
         Raises:
             SettingError: a value is out of range, unknown, or at odds with another.
         """
         check_keywords(Engine.settings, SettingsKeywords, given)
-        return resolve(self.manifest, given, content=content, styles=styles, image=image)
+        there = {"content": content, "image": image}
+        return resolve(self.manifest, given, styles=styles, regions=regions, **there)
 
     def start(
         self,
         content: Source | None = None,
         style: Source | Sequence[Source] | None = None,
         *,
+        regions: Sequence[Region] | None = None,
         init_image: Source | None = None,
         maps: Mapping[str, NDArray[np.float32]] | None = None,
         **given: Unpack[RunKeywords],
@@ -137,7 +142,9 @@ class Engine:
             content: the picture to paint: a path, the bytes of a file, a binary file object, a PIL
                 image, or an array (H, W, 3) of uint8 or of floats in [0, 1]. None: a texture, of
                 the style's shape.
-            style: one picture or several to paint like; None: content alone.
+            style: one picture or several to paint like; None: content alone. With regions: what
+                the rest is painted like; None: the rest stays as it is.
+            regions: parts of the content with styles of their own, at most 8, the rest among them.
             init_image: a picture to begin with, instead of what ``init`` says.
             maps: regions and given maps, (height, width, channels), by the terms' input.
             given: every field of ``Settings``, and ``memory``, ``deadline`` and ``max_pixels`` of
@@ -148,7 +155,7 @@ class Engine:
             SettingError: a value is out of range, unknown, or at odds with another.
         """
         check_keywords(Engine.start, RunKeywords, given)
-        inputs = Inputs.of(content, style, init_image)
+        inputs = Inputs.of(content, style, init_image, regions)
         with planning():
             plan, machine = self._plan(inputs, given)
             reservation = self._reserve(plan, machine)
@@ -160,6 +167,7 @@ class Engine:
         content: Source | None = None,
         style: Source | Sequence[Source] | None = None,
         *,
+        regions: Sequence[Region] | None = None,
         init_image: Source | None = None,
         maps: Mapping[str, NDArray[np.float32]] | None = None,
         any_input: bool = False,
@@ -180,7 +188,7 @@ class Engine:
         check_keywords(Engine.replay, OwnKeywords, own)
         known = painted if isinstance(painted, Painted) else read_painted(painted)
         known.check(self.digest, self.manifest)
-        inputs, plan = Inputs.of(content, style, init_image), known.plan
+        inputs, plan = Inputs.of(content, style, init_image, regions), known.plan
         inputs.check_like(plan.sizes)
         machine = replace(self._machine, **check_all(Machine, own))
         room = self._graphs.room(machine.memory)
@@ -222,6 +230,7 @@ class Engine:
         content: Source | None = None,
         style: Source | Sequence[Source] | None = None,
         *,
+        regions: Sequence[Region] | None = None,
         init_image: Source | None = None,
         maps: Mapping[str, NDArray[np.float32]] | None = None,
         on_step: Callable[[Step], object] | None = None,
@@ -238,7 +247,7 @@ class Engine:
             ImageError, SettingError: as in ``start``.
         """
         check_keywords(Engine.stylize, RunKeywords, given)
-        run = self.start(content, style, init_image=init_image, maps=maps, **given)
+        run = self.start(content, style, regions=regions, init_image=init_image, maps=maps, **given)
         return run.finish(on_step=on_step, cancel=cancel)
 
     def resume(self, file: str | os.PathLike[str], *, deadline: float | None = None) -> Run:
@@ -270,6 +279,7 @@ class Engine:
         content: Source | None = None,
         style: Source | Sequence[Source] | None = None,
         *,
+        regions: Sequence[Region] | None = None,
         init_image: Source | None = None,
         **given: Unpack[RunKeywords],
     ) -> Estimate:
@@ -281,7 +291,8 @@ class Engine:
             ImageError, SettingError: as in ``start``.
         """
         check_keywords(Engine.estimate, RunKeywords, given)
-        inputs = Inputs.of(content, content if style is None else style, init_image)
+        style = content if style is None and not regions else style
+        inputs = Inputs.of(content, style, init_image, regions)
         return estimate(self._graphs, self._plan(inputs, given)[0])
 
     def _plan(
@@ -294,6 +305,7 @@ class Engine:
             content=inputs.content is not None,
             styles=len(inputs.styles),
             image=inputs.image is not None,
+            regions=len(inputs.regions),
             **cast(SettingsKeywords, {k: v for k, v in given.items() if k not in own}),
         )
         room = self._graphs.room(machine.memory) if room is None else room

@@ -9,10 +9,12 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from .bundle.manifest import Input, Term, fix
+from .bundle.manifest import Input, Pair, Term, fix
 from .errors import SettingError
 from .graphs.pool import AnyGraphs
 from .inputs import Pictures
+from .inputs.pictures import laid
+from .inputs.regions import Mask
 from .objective import Objective, Point, Slot, make_objective
 from .objective.tiles import tile_shape
 from .optimizers import Optimizer, make_optimizer
@@ -27,6 +29,10 @@ Maps = Mapping[str, NDArray[np.float32]]
 LARGER = 2
 """Times the image's pixels that a style may have to be described at once: that takes less memory
 than a step."""
+
+
+NOTHING = 1e-12
+"""What is divided by where a mask is empty at a layer."""
 
 
 def map_names(terms: Sequence[Term], maps: Maps) -> dict[Input, str]:
@@ -78,11 +84,13 @@ class Level:
         self._terms = manifest.objectives[plan.settings.objective].terms
         padded = padded_size(*self._stage.size, manifest.encoder.alignment)
         self._padded = padded
-        self.objective: Objective = self._of_size(*padded)
+        self._regions = len(pictures.masks)
+        self.objective: Objective = self._of_size(*padded, max(1, self._regions))
         self._targets = self._described()
         self.set_maps(maps)
         self.optimizer: Optimizer = make_optimizer(graphs, plan.settings, self._stage, padded)
         self._slots = self.objective.slots(self.optimizer.points + 2)  # the best, and the next
+        self._frame = self._framed()
 
     def set_maps(self, maps: Maps) -> None:
         """Compare with the pictures' targets, regions and given maps."""
@@ -97,9 +105,17 @@ class Level:
     def evaluate(self, slot: Slot) -> Point:
         """Loss, terms and gradient of the slot's image.
 
-        Of a gray image the gradient among gray images: then it stays gray.
+        Of a gray image the gradient among gray images: then it stays gray. Where it is laid on what
+        was there before, what is evaluated is the whole of both, and the gradient is the image's.
         """
-        point = self.objective.evaluate(slot)
+        if self._frame is None:
+            point = self.objective.evaluate(slot)
+        else:
+            share, ground, canvas = self._frame
+            canvas.image.update_inplace(laid(slot.image.numpy(), ground, share))
+            found = self.objective.evaluate(canvas)
+            slot.gradient.update_inplace(share * canvas.gradient.numpy())
+            point = Point(slot, found.loss, found.terms)
         if self._pictures.is_gray:
             gradient = slot.gradient.numpy()
             mean = gradient.mean(1, keepdims=True)
@@ -157,20 +173,59 @@ class Level:
         sizes = style_sizes(plan.settings, plan.sizes, size, least)
         for number, (share, own) in enumerate(zip(plan.shares, sizes, strict=True)):
             image = self._tensor(pictures.style(number, own))
-            described = {**self._style(image)}
+            mask = pictures.style_mask(number, own)
+            for name, target in self._style(image, mask).items():
+                target = np.float32(share) * target
+                if self._regions:
+                    among = np.zeros((self._regions, *target.shape[1:]), np.float32)
+                    among[pictures.region_of[number]] = target[0]
+                    target = among
+                found[name] = found.get(name, np.float32(0)) + target
             if self._has("style_map"):
                 image = self._tensor(pictures.style(number, size))
-                described |= self.objective.describe(image, "style_map")
-            for name, target in described.items():
-                found[name] = found.get(name, np.float32(0)) + np.float32(share) * target
+                share = share / max(1, self._regions)
+                for name, target in self.objective.describe(image, "style_map").items():
+                    found[name] = found.get(name, np.float32(0)) + np.float32(share) * target
+        if self._regions:
+            found |= self._weighed(pictures.regions(size), self._padded)
         return found
 
-    def _style(self, image: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
-        """A style's statistics; the engine remembers them for a while."""
-        picture, settings = blake2b(image.data, digest_size=16).digest(), self._plan.settings
+    def _style(
+        self, image: NDArray[np.float32], mask: Mask | None
+    ) -> Mapping[str, NDArray[np.float32]]:
+        """A style's statistics, in its mask; the engine remembers them for a while."""
+        picture, settings = blake2b(image.data, digest_size=16), self._plan.settings
+        if mask is not None:
+            picture.update(np.ascontiguousarray(mask).data)
         size = image.shape[2:]
-        key = (picture, image.shape, settings.objective, settings.pooling, self._tile(*size))
-        return self._graphs.targets(key, lambda: self._of_size(*size).describe(image, "style"))
+        tile = self._tile(*size)
+        key = (picture.digest(), image.shape, settings.objective, settings.pooling, tile)
+        weights = {} if mask is None else self._weighed([mask], (size[0], size[1]))
+        return self._graphs.targets(
+            key, lambda: self._of_size(*size).describe(image, "style", weights)
+        )
+
+    def _weighed(self, masks: Sequence[Mask], padded: Pair) -> Targets:
+        """Masks at the layers' resolutions as weights, of mean 1 for each.
+
+        So G = sum m F F^T / sum m is the mean over all positions, as without masks.
+        """
+        tensor, found = self._tensor(np.stack(masks, 2)), Targets()
+        for value in (v for term in self._terms for v in term.inputs if v.source == "regions"):
+            means = _blocks(tensor, fix(value.shape, *padded)[2:]).transpose(1, 0, 2, 3)
+            whole = means.mean((2, 3), dtype=np.float64, keepdims=True)
+            found[value.name] = (means / np.maximum(whole, NOTHING)).astype(np.float32)
+        return found
+
+    def _framed(self) -> tuple[NDArray[np.float32], NDArray[np.float32], Slot] | None:
+        """How much of each place is painted, what is there else, and where both are laid."""
+        pictures, size = self._pictures, self._stage.size
+        share = pictures.painted(size)
+        if share is None:
+            return None
+        (canvas,) = self.objective.slots(1, len(self._slots) + 1)
+        ground = self._tensor(pictures.seen(pictures.ground(size)))
+        return self._tensor(share[:, :, None]), ground, canvas
 
     def _fitted(self, maps: Maps) -> Targets:
         """Regions and given maps at their layers' resolutions."""
@@ -179,18 +234,16 @@ class Level:
             shape, whole = fix(source.shape, *self._padded), maps[name]
             whole = whole if whole.ndim == 3 else whole[:, :, None]
             tensor = self._tensor(resample(whole, *self._stage.size))
-            rows, columns = (a // b for a, b in zip(tensor.shape[2:], shape[2:], strict=True))
-            blocks = tensor.reshape(1, shape[1], shape[2], rows, shape[3], columns)
-            found[source.name] = np.ascontiguousarray(blocks.mean((3, 5)), np.float32)
+            found[source.name] = np.ascontiguousarray(_blocks(tensor, shape[2:]), np.float32)
         return found
 
     def _has(self, kind: str) -> bool:
         return any(source.source == kind for term in self._terms for source in term.inputs)
 
-    def _of_size(self, height: int, width: int) -> Objective:
+    def _of_size(self, height: int, width: int, regions: int = 1) -> Objective:
         settings, tile = self._plan.settings, self._tile(height, width)
         return make_objective(
-            self._graphs, settings.objective, settings.pooling, (height, width), tile
+            self._graphs, settings.objective, settings.pooling, (height, width), tile, regions
         )
 
     def _tile(self, height: int, width: int) -> int | None:
@@ -204,3 +257,10 @@ class Level:
 
     def _tensor(self, picture: Picture) -> NDArray[np.float32]:
         return to_tensor(picture, self._manifest.encoder.alignment)
+
+
+def _blocks(tensor: NDArray[np.float32], sides: Sequence[int]) -> NDArray[np.float32]:
+    """Means of a (1, C, H, W) tensor over blocks, as many as a layer has positions."""
+    rows, columns = (a // b for a, b in zip(tensor.shape[2:], sides, strict=True))
+    blocks = tensor.reshape(1, tensor.shape[1], sides[0], rows, sides[1], columns)
+    return np.asarray(blocks.mean((3, 5)), np.float32)

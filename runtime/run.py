@@ -185,7 +185,7 @@ class Run:
         state, named, loop = self._state, self._loop.named, self._loop
         picture = self._image()
         if picture.shape[:2] != self.size:
-            picture = resize(picture, *self.size)
+            picture = loop.pictures.framed(resize(picture, *self.size))
         started, bundle = self._started, loop.graphs.bundle
         loss, terms = (state.best.loss, named(state.best.terms)) if state else (math.nan, {})
         painted = self._painted()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -39,3 +39,30 @@ def photo() -> Callable[..., Picture]:
         )
 
     return resized
+
+
+class Guided(NamedTuple):
+    """A bundle whose objective has a variant for regions, and the encoder that it is of."""
+
+    folder: Path
+    encoder: Any
+
+
+@pytest.fixture(scope="session")
+def guided(tmp_path_factory: pytest.TempPathFactory) -> Guided:
+    """Two small convolutions; ``gatys`` and ``gatys-regions``."""
+    import torch
+
+    from impasto.export import Recipe, export_bundle
+
+    path = Path(__file__).parent / "export" / "own.py"
+    spec = importlib.util.spec_from_file_location("own", path)
+    assert spec
+    assert spec.loader
+    own = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(own)
+    folder = tmp_path_factory.mktemp("guided") / "bundle"
+    recipe = Recipe(["second"], ["first", "second"], history_size=3, regions=["gatys"])
+    encoder = own.Plain()
+    export_bundle(folder, encoder, recipe)
+    return Guided(folder, encoder.to(torch.float64))

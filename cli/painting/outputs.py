@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .regions import files_of, regions_of
+
 if TYPE_CHECKING:
     from impasto.runtime import Result
 
@@ -74,13 +76,16 @@ def pictures(files: dict[str, Any]) -> dict[str, Any]:
     from impasto.runtime import ImageError
 
     found = {name: files[name] for name in PICTURES if name in files}
+    if files.get("region"):
+        found["regions"] = regions_of(files["region"])
     wanted = _paths(files).count(STREAM)
     if wanted > 1:
         raise ImageError(f"stdin is one picture, and - names it {wanted} times; give a file's name")
     if not wanted:
         return found
     data = _stdin()
-    for name, value in found.items():
+    for name in PICTURES:
+        value = found.get(name)
         if isinstance(value, tuple):
             found[name] = tuple(data if path == STREAM else path for path in value)
         elif value == STREAM:
@@ -106,7 +111,8 @@ def _paths(files: dict[str, Any]) -> list[str]:
 
 def _free_name(folder: str, command: str, files: dict[str, Any]) -> str:
     """``photo-painting.png``, or with a number if there is such a file."""
-    stems = [Path(path).stem if path != STREAM else "stdin" for path in _paths(files)]
+    named = _paths(files) + [files_of(word)[1] for word in files.get("region", ())]
+    stems = [Path(path).stem if path != STREAM else "stdin" for path in named]
     if command != "stylize":
         stems.append(command)
     stem, kind = "-".join(stems)[:100] or command, files.get("format", "png")
@@ -123,7 +129,8 @@ def _check_inputs(output: str, files: dict[str, Any]) -> None:
 
     if not os.path.exists(output):
         return
-    for path in _paths(files):
+    regions = [path for word in files.get("region", ()) for path in files_of(word)]
+    for path in _paths(files) + regions:
         if path != STREAM and os.path.exists(path) and os.path.samefile(output, path):
             raise ImageError(f"{output} is one of the pictures to read; give the output a new name")
 

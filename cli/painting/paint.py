@@ -28,7 +28,7 @@ def paint(command: str, given: Given) -> None:
 
     given = with_config(given, command)
     files, machine = outputs.named(command, given.files), dict(given.machine)
-    if command == "stylize" and not files.get("style"):
+    if command == "stylize" and not files.get("style") and not files.get("region"):
         raise SettingError("style", None, "there is no painting: impasto photo.jpg painting.jpg")
     check(files)
     own = {k: machine.pop(k) for k in ("memory", "deadline", "max_pixels") if k in machine}

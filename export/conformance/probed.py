@@ -18,6 +18,7 @@ from impasto.export.objective.terms import Term
 from impasto.runtime.bundle.manifest import Manifest, Pair
 from impasto.runtime.conformance import probes
 from impasto.runtime.conformance.probes import CONTENT, STREAMS, STYLE, sketch
+from impasto.runtime.objective.objective import MASKS
 
 
 @contextmanager
@@ -55,7 +56,7 @@ class Probed:
             value.name
             for term in self.manifest.objectives[self.name].terms
             for value in term.inputs
-            if value.source == "region"
+            if value.source in MASKS
         }
         return {
             name: torch.full(array.shape, float(name in regions)) for name, array in noise.items()

@@ -18,10 +18,10 @@ class Style(Head):
 
     def statistics(self, features: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         """(R, C, C): the Gram matrix of each region."""
-        channels, flat = features.shape[1], features.flatten(2).squeeze(0)
-        # One product for all regions, (R C, M) by (M, C): a batch would need F as often.
-        own = flat if mask is None else masked(features, mask).flatten(2).flatten(0, 1)
-        return (own @ flat.T).reshape(-1, channels, channels)
+        # Twice the root of the mask, instead of once the mask: of a product with itself the
+        # gradient is one product, too (see export/tracing/lower.py).
+        own = masked(features, None if mask is None else mask.sqrt()).flatten(2)
+        return torch.bmm(own, own.transpose(1, 2))
 
     def loss(self, means: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """(R,), the above for each region; both arguments are Gram matrices divided by M."""

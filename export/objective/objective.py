@@ -7,13 +7,12 @@ every tile's statistics (``Pullback``), and the tiles' gradients add up to the w
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 
-from impasto.runtime.bundle.manifest import IMAGE, MAPS, Source
+from impasto.runtime.bundle.manifest import IMAGE, MAPS, REGIONS, Source
 
 from .encoder import Encoder
 from .terms import Term, split
@@ -88,14 +87,17 @@ class Statistics(nn.Module):
         self.objective = objective
 
     def forward(self, image: torch.Tensor, mask: torch.Tensor, *maps: torch.Tensor) -> torch.Tensor:
-        """(N,) sums of a tile with a (1, 1, H, W) mask, and its windows of the terms' maps."""
+        """(N,) sums of a tile with a (1, 1, H, W) mask, and its windows of the terms' maps.
+
+        Of terms that are guided (R, N): see ``in_rows``.
+        """
         features = self.objective.features(image)
         sums = []
         for term, given in split(self.objective.terms, maps, MAPS):
             rows, columns = term.at.stride
             own = mask[:, :, ::rows, ::columns]
-            sums.append(term.sums(features[term.layer], given, own).flatten())
-        return torch.cat(sums)
+            sums.append(term.sums(features[term.layer], given, own))
+        return in_rows(self.objective.terms, sums)
 
 
 class Pullback(nn.Module):
@@ -131,14 +133,31 @@ class Loss(nn.Module):
         self, sums: torch.Tensor, pixels: torch.Tensor, weights: torch.Tensor, *styles: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Loss and (T,) terms of (N,) sums over an image of (1,) pixels, with style targets."""
-        parts = torch.split(sums, [math.prod(term.sums_shape) for term in self.terms])
+        parts = torch.split(sums, [term.part for term in self.terms], dim=-1)
         losses = []
         pairs = zip(split(self.terms, styles, STYLE), parts, strict=True)
         for (term, targets), part in pairs:
-            means = part.reshape(term.sums_shape) * (term.area / pixels)
+            own = part[0] if sums.dim() == 2 and not term.is_guided else part
+            means = own.reshape([-1 if n == REGIONS else int(n) for n in term.sums_shape])
+            means = means * (term.area / pixels)
             losses.append(term.loss(means, targets))
         terms = torch.stack(losses)
         return (terms * weights).sum(), terms.detach()
+
+
+def in_rows(terms: Sequence[Term], sums: Sequence[torch.Tensor]) -> torch.Tensor:
+    """All terms' sums, one after another: (N,); of terms that are guided (R, N), a row a region.
+
+    There what is of no region stands in every row, and counts once.
+    """
+    guided = [found for term, found in zip(terms, sums, strict=True) if term.is_guided]
+    if not guided:
+        return torch.cat([found.flatten() for found in sums])
+    rows = guided[0].shape[0]
+    parts = zip(terms, sums, strict=True)
+    return torch.cat(
+        [s.flatten(1) if t.is_guided else s.reshape(1, -1).expand(rows, -1) for t, s in parts], 1
+    )
 
 
 def _heads(terms: Sequence[Term]) -> nn.ModuleList:

@@ -12,14 +12,22 @@ from typing import get_args
 import torch
 
 from impasto.export.heads import Head, masked
-from impasto.runtime.bundle.manifest import IMAGE, MAPS, Input, Layer, Pair, Shape, Source
+from impasto.runtime.bundle.manifest import (
+    IMAGE,
+    MAPS,
+    OWN,
+    REGIONS,
+    Input,
+    Layer,
+    Pair,
+    Shape,
+    Source,
+)
 from impasto.runtime.bundle.manifest import Term as Entry
 from impasto.runtime.errors import SettingError
 
 from .encoder import Encoder, Geometry, check_layers
 
-OWN: tuple[Source, ...] = ("region", "given")
-"""Sources of maps that no picture's features are."""
 NO_DIVISOR = 1e-12
 """What is divided by where a mask is empty."""
 PROBE = 8
@@ -39,6 +47,8 @@ class Term:
     at: Layer
     height: int | None = None
     """The canvas's, where it has one."""
+    guided: bool = False
+    """Whether a style's statistics are of regions, as many as there are where a graph opens."""
 
     @property
     def name(self) -> str:
@@ -63,15 +73,23 @@ class Term:
 
     def inputs(self, sources: Collection[Source]) -> dict[str, Input]:
         """Those from some sources, by the head's names of them."""
+        named: dict[str, Source] = {**self.head.inputs}
+        if self.is_guided:
+            named[REGIONS] = "regions"
         return {
             name: Input(name=f"{self.name}.{name}", source=source, shape=self._shape(name, source))
-            for name, source in self.head.inputs.items()
+            for name, source in named.items()
             if source in sources
         }
 
     def described_with(self) -> dict[str, Input]:
         """The maps that come with a style, where the term takes a style's means."""
         return self.inputs(OWN) if self.takes_style else {}
+
+    @property
+    def is_guided(self) -> bool:
+        """Whether its statistics are of ``regions``."""
+        return self.guided and self.takes_style
 
     @property
     def takes_style(self) -> bool:
@@ -81,13 +99,15 @@ class Term:
     def _shape(self, name: str, source: Source) -> Shape:
         if source == "style":
             return self.sums_shape
-        channels = 1 if source == "region" else self.head.channels.get(name, self.at.channels)
+        masks = source in ("region", "regions")
+        channels = 1 if masks else self.head.channels.get(name, self.at.channels)
         sides = [
             axis if stride == 1 else f"{axis}/{stride}"
             for axis, stride in zip(("height", "width"), self.at.stride, strict=True)
         ]
         rows = self.rows or sides[0]
-        return (1, channels if source in OWN else self.at.channels, rows, sides[1])
+        count = REGIONS if source == "regions" else 1
+        return (count, channels if source in OWN else self.at.channels, rows, sides[1])
 
     @cached_property
     def _statistics_shape(self) -> torch.Size:
@@ -96,6 +116,7 @@ class Term:
         maps = {
             name: features.new_ones(1, int(value.shape[1]), *features.shape[2:])
             for name, value in self.inputs(MAPS).items()
+            if value.source != "regions"
         }
         with torch.no_grad():
             found = self.head.statistics(features, None, **maps).shape
@@ -109,17 +130,29 @@ class Term:
         return found
 
     @property
-    def sums_shape(self) -> tuple[int, ...]:
+    def sums_shape(self) -> Shape:
         """Of what ``sums`` gives."""
-        if self.head.count is None:
-            return tuple(self._statistics_shape)
-        regions = (1,) if self.takes_style else ()
-        return (*regions, self._statistics_shape.numel() + 1)
+        shape: Shape = tuple(self._statistics_shape)
+        if self.head.count is not None:
+            shape = ((1,) if self.takes_style else ()) + (self._statistics_shape.numel() + 1,)
+        return (REGIONS, *shape[1:]) if self.is_guided else shape
+
+    @property
+    def part(self) -> int:
+        """Places that it has in the vector of all terms' sums."""
+        return math.prod(side for side in self.sums_shape if isinstance(side, int))
 
     def sums(
         self, features: torch.Tensor, maps: Tensors, mask: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """The head's statistics; and what it counts, after them, if that is a mask's sum."""
+        """The head's statistics; and what it counts, after them, if that is a mask's sum.
+
+        Of regions, their weights are the mask, or are multiplied with it.
+        """
+        if self.is_guided:
+            maps = dict(maps)
+            weights = maps.pop(REGIONS)
+            mask = weights if mask is None else weights * mask
         found: torch.Tensor = self.head.statistics(features, mask, **maps)
         if self.head.count is None:
             return found
@@ -139,7 +172,9 @@ class Term:
 
     def _counted(self, means: torch.Tensor) -> torch.Tensor:
         divided = means[..., :-1] / means[..., -1:].clamp(min=NO_DIVISOR)
-        return divided.reshape(self._statistics_shape)
+        if not self.takes_style:
+            return divided.reshape(self._statistics_shape)
+        return divided.reshape(-1, *self._statistics_shape[1:])
 
     def entry(self) -> Entry:
         """What the manifest says of it."""
@@ -190,10 +225,13 @@ def places(
 
 
 def make_terms(
-    places: Iterable[tuple[Head, str]], geometry: Geometry, height: int | None
+    places: Iterable[tuple[Head, str]],
+    geometry: Geometry,
+    height: int | None,
+    guided: bool = False,
 ) -> list[Term]:
-    """The terms at measured layers."""
-    return [Term(head, layer, geometry.layers[layer], height) for head, layer in places]
+    """The terms at measured layers; ``guided`` by regions."""
+    return [Term(head, layer, geometry.layers[layer], height, guided) for head, layer in places]
 
 
 def split(
@@ -213,7 +251,7 @@ def _check(head: Head) -> None:
                 "head", head.name, f"input {name!r} has the source {source!r}: there are {there}"
             )
     for name in (head.name, *head.inputs):
-        if not re.fullmatch(r"[A-Za-z]\w*", name):
+        if not re.fullmatch(r"[A-Za-z]\w*", name) or name == REGIONS:
             raise SettingError("head", head.name, f"{name!r} is no name for it or an input of it")
     if head.count is not None and head.inputs.get(head.count) not in OWN:
         raise SettingError(

@@ -19,11 +19,9 @@ OPSET = 18
 def _simplifications() -> list[pattern.RewriteRule]:
     """What autograd writes in full: (x^T)^T, x^1, and the gradient of a Gram matrix.
 
-    S F + S^T F = (S + S^T) F: one product with the feature map instead of two.
+    (F^T S)^T = S^T F, and S F + S^T F = (S + S^T) F: one product with the feature map instead of
+    two. All for matrices and for batches of them.
     """
-
-    def transposed_twice(op: Any, x: Any) -> Any:
-        return op.Transpose(op.Transpose(x, perm=[1, 0]), perm=[1, 0])
 
     def power(op: Any, x: Any, exponent: Any) -> Any:
         return op.Pow(x, exponent)
@@ -35,17 +33,30 @@ def _simplifications() -> list[pattern.RewriteRule]:
     def same(op: Any, x: Any, **_: Any) -> Any:
         return op.Identity(x)
 
-    def two_products(op: Any, s: Any, f: Any) -> Any:
-        return op.Add(op.MatMul(s, f), op.MatMul(op.Transpose(s, perm=[1, 0]), f))
+    rules = [pattern.RewriteRule(power, same, is_one)]
+    for perm in ([1, 0], [0, 2, 1]):
 
-    def one_product(op: Any, s: Any, f: Any) -> Any:
-        return op.MatMul(op.Add(s, op.Transpose(s, perm=[1, 0])), f)
+        def transposed_twice(op: Any, x: Any, perm: list[int] = perm) -> Any:
+            return op.Transpose(op.Transpose(x, perm=perm), perm=perm)
 
-    return [
-        pattern.RewriteRule(transposed_twice, same, remove_nodes=False),
-        pattern.RewriteRule(power, same, is_one),
-        pattern.RewriteRule(two_products, one_product),
-    ]
+        def turned(op: Any, s: Any, f: Any, perm: list[int] = perm) -> Any:
+            return op.Transpose(op.MatMul(op.Transpose(f, perm=perm), s), perm=perm)
+
+        def product(op: Any, s: Any, f: Any, perm: list[int] = perm) -> Any:
+            return op.MatMul(op.Transpose(s, perm=perm), f)
+
+        def two_products(op: Any, s: Any, f: Any, perm: list[int] = perm) -> Any:
+            return op.Add(op.MatMul(s, f), op.MatMul(op.Transpose(s, perm=perm), f))
+
+        def one_product(op: Any, s: Any, f: Any, perm: list[int] = perm) -> Any:
+            return op.MatMul(op.Add(s, op.Transpose(s, perm=perm)), f)
+
+        rules += [
+            pattern.RewriteRule(transposed_twice, same, remove_nodes=False),
+            pattern.RewriteRule(turned, product, remove_nodes=False),
+            *pattern.RewriteRule(two_products, one_product).commute(),
+        ]
+    return rules
 
 
 def _joins() -> list[pattern.RewriteRule]:

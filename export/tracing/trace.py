@@ -22,7 +22,7 @@ from torch.export.graph_signature import OutputKind
 from torch.utils import _pytree as pytree
 
 from impasto.export.tensors import Codebook, Layout
-from impasto.runtime.bundle.manifest import WEIGHTS, Pair, Shape, fix
+from impasto.runtime.bundle.manifest import MOST_REGIONS, REGIONS, WEIGHTS, Pair, Shape, fix
 
 from . import backward, lower
 
@@ -30,6 +30,7 @@ Shapes = Mapping[str, Shape]
 
 IR_VERSION = 10
 EXAMPLE_SIDES = (96, 128)  # at least; any two different ones will do
+EXAMPLE_REGIONS = 3
 ALIGNMENT = (16, 16)
 
 
@@ -78,8 +79,9 @@ def _export(
         name: (unit, Dim(name, min=1 if unit > 1 else 2, max=4096))
         for name, unit in zip(("height", "width"), alignment, strict=True)
     }
+    symbols[REGIONS] = 1, Dim(REGIONS, min=2, max=MOST_REGIONS)  # 1 works as well
     size = [-(-side // unit) * unit for side, unit in zip(EXAMPLE_SIDES, alignment, strict=True)]
-    arguments = [torch.rand(fix(shape, *size)) for shape in inputs.values()]
+    arguments = [torch.rand(fix(shape, *size, EXAMPLE_REGIONS)) for shape in inputs.values()]
     arguments[0].requires_grad_(gradient)
 
     def dynamic(shape: Shape) -> dict[int, Any]:

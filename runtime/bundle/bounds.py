@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Outcome = tuple[list[Value], int]
 """Of a node: what it gives, and its work."""
-SIDE = r"(height|width)(/[1-9]\d{0,3})?"
+SIDE = r"(height|width)(/[1-9]\d{0,3})?|regions"
 """Of an input or output, where it is no number."""
 
 # Our own graphs take a third of what memory they may, and a tenth of the work, or less.
@@ -73,7 +73,7 @@ class Bounds:
     """Multiply-adds of one node, at most."""
 
 
-def check_bounds(bundle: Bundle, file: str, height: int, width: int) -> None:
+def check_bounds(bundle: Bundle, file: str, height: int, width: int, regions: int = 1) -> None:
     """That a graph of the bundle may be opened at a size; the second time it costs nothing.
 
     Args:
@@ -81,33 +81,34 @@ def check_bounds(bundle: Bundle, file: str, height: int, width: int) -> None:
         file: of the very graph that will be opened, with Winograd's convolutions or without.
         height: of the picture or tile, in pixels.
         width: the same.
+        regions: how many.
 
     Raises:
         BundleError: its shapes cannot be told, or it would take more than it may.
     """
-    if (file, height, width) in bundle.checked:
+    if (file, height, width, regions) in bundle.checked:
         return
-    allowed = allowance(bundle, file, height, width)
+    allowed = allowance(bundle, file, height, width, regions)
     try:
-        infer(bundle.contents(file), height, width, allowed)
+        infer(bundle.contents(file), height, width, allowed, regions)
     except ValueError as error:
         raise BundleError(
             f"{bundle.path / file}: not opened at {width}x{height}: {error}; "
             "use a bundle that `impasto export` wrote"
         ) from None
-    bundle.checked.add((file, height, width))
+    bundle.checked.add((file, height, width, regions))
 
 
-def allowance(bundle: Bundle, file: str, height: int, width: int) -> Bounds:
+def allowance(bundle: Bundle, file: str, height: int, width: int, regions: int = 1) -> Bounds:
     """What a graph of the bundle may take at a size."""
     manifest, pixels = bundle.manifest, height * width
     names = {stand_in: name for name, stand_in in manifest.winograd.items()}
     signature = manifest.signatures[names.get(file, file)]
     ports = [*signature.inputs.values(), *signature.outputs.values()]
-    floats = sum(math.prod(fix(shape, height, width)) for shape in ports)
+    floats = sum(math.prod(fix(shape, height, width, regions)) for shape in ports)
     weights, canvas = len(bundle.files[WEIGHTS]), manifest.canvas.channels * pixels
     return Bounds(
-        live=int(LIVE * 4 * (signature.floats_per_pixel * pixels + floats))
+        live=int(LIVE * 4 * (signature.live(regions) * pixels + floats))
         + PIXEL_LIVE * pixels
         + FIXED_LIVE,
         folded=min(STORED_FOLDED * weights + FIXED_FOLDED, MOST_FOLDED) + PIXEL_LIVE * pixels,
@@ -118,7 +119,7 @@ def allowance(bundle: Bundle, file: str, height: int, width: int) -> Bounds:
 
 
 def infer(
-    contents: Contents, height: int, width: int, allowed: Bounds | None = None
+    contents: Contents, height: int, width: int, allowed: Bounds | None = None, regions: int = 1
 ) -> tuple[dict[str, Value], Bounds]:
     """The values of a graph at a size, by name, and what it takes.
 
@@ -129,7 +130,7 @@ def infer(
     seen: dict[tuple[Any, ...], Outcome] = {}
     found, living = Bounds(), 0
     for name, port in contents.inputs.items():
-        _define(values, name, Value(_fixed(port, height, width), port.kind))
+        _define(values, name, Value(_fixed(port, height, width, regions), port.kind))
     for tensor in contents.initializers:
         _define(values, tensor.name, stored(tensor))
         found.folded += values[tensor.name].bytes
@@ -157,7 +158,7 @@ def infer(
         if allowed:
             _compare(node, found, allowed)
     for name, port in contents.outputs.items():
-        if name not in values or values[name].shape != _fixed(port, height, width):
+        if name not in values or values[name].shape != _fixed(port, height, width, regions):
             raise ValueError(f"its output {name[:60]!r} is not what it says")
     return values, found
 
@@ -177,10 +178,10 @@ def _outcome(call: Call, seen: dict[tuple[Any, ...], Outcome]) -> Outcome:
     return outcome
 
 
-def _fixed(port: Port, height: int, width: int) -> Shape:
+def _fixed(port: Port, height: int, width: int, regions: int) -> Shape:
     if not all(isinstance(side, int) or re.fullmatch(SIDE, side) for side in port.shape):
         raise ValueError(f"an input or output has the shape {str(port.shape)[:60]}")
-    return fix(port.shape, height, width)
+    return fix(port.shape, height, width, regions)
 
 
 def _value(values: dict[str, Value], name: str) -> Value | None:

@@ -46,8 +46,8 @@ class Bundle:
             _verified(self.path / CONFORMANCE, entry) if entry else None
         )
         """The bytes of the conformance file, if the bundle has one."""
-        self.checked: set[tuple[str, int, int]] = set()
-        """Files and sizes that ``check_bounds`` has passed."""
+        self.checked: set[tuple[str, int, int, int]] = set()
+        """Files, sizes and regions that ``check_bounds`` has passed."""
         self._contents: dict[str, Contents] = {}
         self.packaged: bool = self.path.parent == PACKAGED
         """As good as this file beside it: its graphs need no checks."""

@@ -15,7 +15,17 @@ from typing import Any
 
 from impasto.runtime.errors import BundleError
 
-from .manifest import CONFORMANCE, IMAGE, WEIGHTS, Manifest, Objective, Shape, Term
+from .manifest import (
+    CONFORMANCE,
+    IMAGE,
+    MOST_REGIONS,
+    REGIONS,
+    WEIGHTS,
+    Manifest,
+    Objective,
+    Shape,
+    Term,
+)
 from .scan import Contents, Port, scan
 from .signatures import expected_signatures
 
@@ -190,7 +200,7 @@ def _objective(manifest: Manifest, objective: Objective) -> Iterator[str]:
             yield f"term {term.name[:60]!r}: no such name, or no such layer"
         for fault in _term(manifest, term):
             yield f"term {term.name[:60]}: {fault}"
-    if sum(math.prod(term.sums) for term in objective.terms) > MOST_FLOATS:
+    if sum(objective.parts) * (MOST_REGIONS if objective.is_guided else 1) > MOST_FLOATS:
         yield f"its statistics have more than {MOST_FLOATS} numbers"
     names = [value.name for term in objective.terms for value in term.inputs]
     names += [term.name for term in objective.terms]
@@ -199,8 +209,16 @@ def _objective(manifest: Manifest, objective: Objective) -> Iterator[str]:
 
 
 def _term(manifest: Manifest, term: Term) -> Iterator[str]:
-    if min(term.sums, default=1) < 1 or math.prod(map(float, term.sums)) > MOST_FLOATS:
+    guided = term.sums[:1] == (REGIONS,)
+    numbers = [n for n in (term.sums[1:] if guided else term.sums) if isinstance(n, int)]
+    if (
+        len(numbers) + guided < len(term.sums)
+        or min(numbers, default=1) < 1
+        or math.prod(map(float, numbers)) > MOST_FLOATS
+        or guided != any(value.source == "regions" for value in term.inputs)
+    ):
         yield f"its statistics have the shape {_short(term.sums)}"
+        return
     layer = manifest.layer(term.layer)
     sides = tuple(
         axis // stride if isinstance(axis, int) else axis if stride == 1 else f"{axis}/{stride}"
@@ -210,12 +228,13 @@ def _term(manifest: Manifest, term: Term) -> Iterator[str]:
         channels = value.shape[1] if len(value.shape) == 4 else 0
         if value.source in ("content", "style_map"):
             channels = layer.channels
-        elif value.source == "region":
+        elif value.source in ("region", "regions"):
             channels = 1
         good = isinstance(channels, int) and 1 <= channels <= MOST_CHANNELS
         if value.source == "style" and value.shape == term.sums:
             continue
-        if value.source == "style" or not good or value.shape != (1, channels, *sides):
+        count = REGIONS if value.source == "regions" else 1
+        if value.source == "style" or not good or value.shape != (count, channels, *sides):
             yield f"its input {value.name[:60]!r} cannot have the shape {_short(value.shape)}"
 
 
@@ -274,6 +293,8 @@ def _signatures(manifest: Manifest) -> Iterator[str]:
     for file, most in _per_pixel(manifest):
         if not 0 <= manifest.signatures[file].floats_per_pixel <= most:
             yield f"{file}: floats_per_pixel must be 0 to {most:.0f}"
+        if not 0 <= manifest.signatures[file].floats_per_region <= most:
+            yield f"{file}: floats_per_region must be 0 to {most:.0f}"
 
 
 def _per_pixel(manifest: Manifest) -> Iterator[tuple[str, float]]:

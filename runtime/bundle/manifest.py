@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from typing import Any, Literal
 
 from impasto.runtime import records
 from impasto.runtime.errors import BundleError
 
-SCHEMA = 5
+SCHEMA = 6
+WITHOUT_REGIONS = 5
+"""The schema of before regions: what it lacks is none."""
 FILE_NAME = "manifest.json"
 WEIGHTS = "weights.bin"
 """The one file of external data that the graphs share."""
@@ -20,35 +23,46 @@ CONFORMANCE = "conformance.json"
 """Figures by which a runtime can tell whether it computes what it should."""
 IMAGE = "image"
 """The layer that is the image itself."""
+REGIONS = "regions"
+"""The side of a shape that is the number of regions, fixed when a graph is opened."""
+MOST_REGIONS = 8
 
 Pair = tuple[int, int]
 """Along rows and columns: down and across."""
 Shape = tuple[int | str, ...]
-"""Of a graph's input or output: numbers, or ``height``, ``width``, ``height/8`` ..."""
-Source = Literal["content", "style", "style_map", "region", "given"]
+"""Of a graph's input or output: numbers, ``regions``, or ``height``, ``width``, ``height/8`` ..."""
+Source = Literal["content", "style", "style_map", "region", "regions", "given"]
 """Where an input of a term comes from.
 
 - ``content``: the content's features at the term's layer.
 - ``style``: the means of the head's statistics of the style.
 - ``style_map``: the features at the layer of the style, fitted to the canvas's size.
 - ``region``: a (1, 1, h, w) mask in [0, 1], at the layer's resolution.
+- ``regions``: (regions, 1, h, w) weights of the positions, of mean 1 for each region.
 - ``given``: any map at the layer's resolution that the caller brings.
 """
-MAPS: tuple[Source, ...] = ("content", "style_map", "region", "given")
+MAPS: tuple[Source, ...] = ("content", "style_map", "region", "regions", "given")
 """Sources of maps: a tile takes its window of them."""
+OWN: tuple[Source, ...] = ("region", "regions", "given")
+"""Sources of maps that no picture's features are."""
 
 
-def fix(shape: Shape, height: int, width: int) -> tuple[int, ...]:
-    """A shape at a picture size."""
-    return tuple(fix_side(side, height, width) for side in shape)
+def fix(shape: Shape, height: int, width: int, regions: int = 1) -> tuple[int, ...]:
+    """A shape at a picture size, with so many regions."""
+    return tuple(fix_side(side, height, width, regions) for side in shape)
 
 
-def fix_side(side: int | str, height: int, width: int) -> int:
-    """``height/8`` at a picture size."""
+def fix_side(side: int | str, height: int, width: int, regions: int = 1) -> int:
+    """``height/8`` at a picture size; ``regions``."""
     if isinstance(side, int):
         return side
     name, _, stride = side.partition("/")
-    return {"height": height, "width": width}[name] // int(stride or 1)
+    return {"height": height, "width": width, REGIONS: regions}[name] // int(stride or 1)
+
+
+def with_regions(objective: str) -> str:
+    """The name of an objective's variant whose styles are guided by regions."""
+    return f"{objective}-{REGIONS}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,9 +118,9 @@ class Term:
     head: str
     layer: str
     inputs: tuple[Input, ...]
-    sums: tuple[int, ...]
-    """Shape of its statistics, which follow one another in the vector ``sums``. A style's means are
-    these over the number of the layer's positions."""
+    sums: Shape
+    """Shape of its statistics. A style's begin with the regions, 1 or ``regions``, and its means
+    are these over the number of the layer's positions."""
     weight: float
 
 
@@ -131,6 +145,24 @@ class Objective:
     """The first is the default."""
     loss: str
     """The graph from the statistics of a whole picture to the loss."""
+
+    @property
+    def is_guided(self) -> bool:
+        """Whether its styles' statistics are of regions, however many."""
+        return any(REGIONS in term.sums for term in self.terms)
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """Places of each term in ``sums``."""
+        return tuple(math.prod(n for n in term.sums if isinstance(n, int)) for term in self.terms)
+
+    @property
+    def sums(self) -> Shape:
+        """Of all terms' statistics, one after another: (N,), or (regions, N) of a guided one.
+
+        There what is of no region stands in the first row alone.
+        """
+        return (REGIONS, sum(self.parts)) if self.is_guided else (sum(self.parts),)
 
 
 Number = int | float
@@ -163,7 +195,13 @@ class Signature:
     outputs: dict[str, Shape]
     floats_per_pixel: float
     """The most float32 values between inputs and outputs that are in memory at the same time, for
-    each pixel."""
+    each pixel; with one region, where it has regions."""
+    floats_per_region: float
+    """So many more for each further region."""
+
+    def live(self, regions: int = 1) -> float:
+        """Floats for each pixel with so many regions."""
+        return self.floats_per_pixel + (regions - 1) * self.floats_per_region
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -223,6 +261,9 @@ class Manifest:
         entries = dataclasses.asdict(self)
         if self.conformance is None:
             del entries["conformance"]
+        if self.schema == WITHOUT_REGIONS:  # its digest is that of the text as it was
+            for signature in entries["signatures"].values():
+                del signature["floats_per_region"]
         return json.dumps(entries, indent=1) + "\n"
 
     def without_conformance(self) -> Manifest:
@@ -240,7 +281,12 @@ class Manifest:
     @staticmethod
     def _read(raw: Any, source: str) -> Manifest:
         schema = raw.get("schema") if isinstance(raw, dict) else None
-        if schema != SCHEMA:
+        if schema == WITHOUT_REGIONS and isinstance(raw.get("signatures"), dict):
+            signatures = raw["signatures"].items()
+            none = {"floats_per_region": 0.0}
+            told = {k: {**none, **v} if isinstance(v, dict) else v for k, v in signatures}
+            raw = {**raw, "signatures": told}
+        elif schema != SCHEMA:
             raise BundleError(
                 f"{source}: schema {records.show(schema)}, but this version of impasto reads "
                 f"schema {SCHEMA}: export the bundle again, or install the version that made it"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
-from .manifest import MAPS, Manifest, Objective, Shape, Source
+from .manifest import MAPS, OWN, Manifest, Objective, Shape, Source
 
 Shapes = list[tuple[str, Shape]]
 """Of inputs or outputs, in order."""
@@ -19,11 +18,6 @@ def expected_signatures(manifest: Manifest, image: Shape) -> dict[str, tuple[Sha
     return found
 
 
-def _sums(objective: Objective) -> Shape:
-    """Of the vector of all terms' statistics."""
-    return (sum(math.prod(term.sums) for term in objective.terms),)
-
-
 def _graphs(objective: Objective, image: Shape) -> Iterator[tuple[str, tuple[Shapes, Shapes]]]:
     """What the graphs of an objective take and give, by file."""
     inputs: Shapes = [(v.name, v.shape) for term in objective.terms for v in term.inputs]
@@ -33,9 +27,9 @@ def _graphs(objective: Objective, image: Shape) -> Iterator[tuple[str, tuple[Sha
         (value.name, value.shape)
         for term in objective.terms
         for value in term.inputs
-        if value.source in ("region", "given") and any(v.source == "style" for v in term.inputs)
+        if value.source in OWN and any(v.source == "style" for v in term.inputs)
     ]
-    terms, sums = (len(objective.terms),), _sums(objective)
+    terms, sums = (len(objective.terms),), objective.sums
     tile: Shapes = [("image", image), ("mask", (1, 1, *image[2:]))]
     figures: Shapes = [("loss", ()), ("terms", terms)]
     for graphs in objective.poolings.values():

@@ -31,7 +31,7 @@ from impasto.runtime.state import State
 from .packing import MAP, Arrays, Where, maps_of, pack, part
 
 MAGIC = b"impasto checkpoint\n"
-FORMAT = 2
+FORMAT = 3
 DIGEST = hashlib.sha256().digest_size
 MAX_HEADER = 1 << 24
 
@@ -64,12 +64,20 @@ class Checkpoint:
 
     def pictures(self) -> dict[str, Any]:
         """The run's content, styles and first image."""
-        count = len(self.header.plan.sizes.styles)
+        sizes = self.header.plan.sizes
+        count, regions = len(sizes.styles), sizes.regions
         return {
             "content": self.arrays.get("content"),
             "styles": tuple(self.arrays[f"style_{i}"] for i in range(1, count + 1)),
             "image": self.arrays.get("image"),
+            "masks": self._masks("mask", len(regions)),
+            "style_masks": self._masks(
+                "style_mask", count if self.header.plan.sizes.regions else 0
+            ),
         }
+
+    def _masks(self, name: str, count: int) -> tuple[NDArray[np.float32] | None, ...]:
+        return tuple(self.arrays.get(f"{name}_{i}") for i in range(1, count + 1))
 
     @property
     def maps(self) -> Arrays:
@@ -104,6 +112,8 @@ def save(
     """
     arrays = {f"style_{i}": style for i, style in enumerate(pictures.styles, start=1)}
     arrays |= {k: v for k in ("content", "image") if (v := getattr(pictures, k)) is not None}
+    for name, masks in (("mask", pictures.masks), ("style_mask", pictures.style_masks)):
+        arrays |= {f"{name}_{i}": m for i, m in enumerate(masks, start=1) if m is not None}
     where = None
     if state is not None:
         where, packed = pack(state, optimizer)

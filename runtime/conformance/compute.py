@@ -22,6 +22,7 @@ from .expected import LBFGS, Adam, Case, Run
 from .probes import (
     CONTENT,
     IMAGE,
+    REGIONS,
     STREAMS,
     STYLE,
     Tensor,
@@ -36,10 +37,11 @@ def computed_case(graphs: RunGraphs, case: Case, tiled: bool) -> dict[str, Any]:
     """Targets, loss, terms and gradient, whole or in tiles."""
     manifest, first = graphs.bundle.manifest, case.seed * STREAMS
     place = (graphs, case.objective, case.pooling, case.size)
-    objective: Objective = Whole(*place)
+    regions = REGIONS if manifest.objectives[case.objective].is_guided else 1
+    objective: Objective = Whole(*place, regions)
     if tiled:
         assert case.window is not None
-        objective = Tiled(*place, case.window)
+        objective = Tiled(*place, case.window, regions)
     maps = probe_maps(manifest, case.objective, case.size, case.seed)
     content, style = (picture(manifest.canvas, case.size, first + k) for k in (CONTENT, STYLE))
     targets = objective.describe(content, "content")

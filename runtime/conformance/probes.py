@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.bundle.manifest import Canvas, Manifest, fix
+from impasto.runtime.bundle.manifest import OWN, Canvas, Manifest, fix
 
 STREAMS = 256
 """Of one seed: so many different arrays."""
 IMAGE, CONTENT, STYLE, MAPS = 0, 1, 2, 3
 """Streams of the pictures; a term's region and given maps follow, in the manifest's order."""
+REGIONS = 2
+"""Of an objective that has them."""
 GOLDEN = 0x9E3779B9
 BUCKETS = 64
 SIGN = 1 << 31
@@ -45,9 +47,9 @@ def probe_maps(
     found: dict[str, Tensor] = {}
     for term in manifest.objectives[objective].terms:
         for value in term.inputs:
-            if value.source in ("region", "given"):
+            if value.source in OWN:
                 stream = seed * STREAMS + MAPS + len(found)
-                found[value.name] = noise(fix(value.shape, *size), stream)
+                found[value.name] = noise(fix(value.shape, *size, REGIONS), stream)
     return found
 
 

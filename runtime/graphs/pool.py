@@ -33,6 +33,8 @@ SESSION = 3_000_000
 """Bytes of a session without kernels and arena."""
 SIDES = (7, 9)
 """Of the image for which kernels are prepared, in units of the alignment: no two are equal."""
+SIDE_REGIONS = 5
+"""Regions of that image."""
 
 Targets = Mapping[str, NDArray[np.float32]]
 
@@ -62,7 +64,7 @@ class Graphs:
         """What was taken, and why."""
         self._cache = Cache(kept)
         self._store = Store()
-        self._graphs: WeakValueDictionary[tuple[str, int, int], Graph] = WeakValueDictionary()
+        self._graphs: WeakValueDictionary[tuple[str, int, int, int], Graph] = WeakValueDictionary()
         self._prepared: WeakValueDictionary[str, Prepared] = WeakValueDictionary()
         self._plain: set[str] = set()  # files that cannot be prepared
         self._lock = threading.RLock()
@@ -89,29 +91,34 @@ class Graphs:
             self.release(missing)
         return reserve(size)
 
-    def open(self, name: str, height: int, width: int, captured: bool = False) -> Graph:
+    def open(
+        self, name: str, height: int, width: int, regions: int = 1, captured: bool = False
+    ) -> Graph:
         """The graph at a size, for the caller alone."""
-        return self._open(name, name, height, width, captured)
+        return self._open(name, name, height, width, regions, captured)
 
-    def get(self, name: str, height: int, width: int, pixels: int | None = None) -> Graph:
+    def get(
+        self, name: str, height: int, width: int, regions: int = 1, pixels: int | None = None
+    ) -> Graph:
         """The graph at a size, shared by all who ask for it.
 
         Args:
             name: of its file.
             height: of the image.
             width: of the image.
+            regions: how many it has.
             pixels: what the run evaluates all in all, at every size: kernels of Winograd's
                 convolutions must be worth preparing. None: as if this size were all.
         """
         if pixels is None:
             pixels = USUAL * height * width
         file = self.file(name, pixels)
-        key = (file, height, width)
+        key = (file, height, width, regions)
         with self._lock:
             graph = self._graphs.get(key)
             if graph is None:
-                graph = self._graphs[key] = self._open(name, file, height, width)
-        size = self._size(name, height, width)
+                graph = self._graphs[key] = self._open(name, file, height, width, regions)
+        size = self._size(name, height, width, regions)
         if size <= SMALL:
             self._cache.put(key, graph, size)
         return graph
@@ -131,9 +138,11 @@ class Graphs:
             self._cache.put(("targets", key), known, size)
         return known
 
-    def _open(self, name: str, file: str, height: int, width: int, captured: bool = False) -> Graph:
+    def _open(
+        self, name: str, file: str, height: int, width: int, regions: int, captured: bool = False
+    ) -> Graph:
         place = (self.bundle, name, height, width, self.device, self.threads, captured)
-        return Graph(*place, file=file, prepared=self._prepare(name, file))
+        return Graph(*place, file=file, prepared=self._prepare(name, file), regions=regions)
 
     def _prepare(self, name: str, file: str) -> Prepared | None:
         """The graph with its kernels unpacked; None: it is opened as it is in the bundle."""
@@ -154,7 +163,7 @@ class Graphs:
 
     def _prepare_now(self, name: str, file: str) -> Prepared | None:
         rows, columns = self.bundle.manifest.encoder.alignment
-        size = (SIDES[0] * rows if rows > 1 else 1, SIDES[1] * columns)
+        size = (SIDES[0] * rows if rows > 1 else 1, SIDES[1] * columns, SIDE_REGIONS)
         weights = {WEIGHTS: self.bundle.files[WEIGHTS]}
         content = self.bundle.files[file]
         if not self.bundle.packaged:
@@ -171,9 +180,9 @@ class Graphs:
             )
         return None
 
-    def _size(self, name: str, height: int, width: int) -> int:
+    def _size(self, name: str, height: int, width: int, regions: int) -> int:
         """Bytes of an idle graph, without its kernels."""
-        live = 4 * self.bundle.manifest.signatures[name].floats_per_pixel
+        live = 4 * self.bundle.manifest.signatures[name].live(regions)
         return SESSION + round(ARENA * live * height * width)
 
     def of_run(self, pixels: int, termination: Termination) -> RunGraphs:
@@ -195,13 +204,15 @@ class RunGraphs:
         self.termination: Termination = termination
         self._graphs, self._pixels = graphs, pixels
 
-    def open(self, name: str, height: int, width: int, captured: bool = False) -> Graph:
+    def open(
+        self, name: str, height: int, width: int, regions: int = 1, captured: bool = False
+    ) -> Graph:
         """See Graphs."""
-        return self._graphs.open(name, height, width, captured)
+        return self._graphs.open(name, height, width, regions, captured)
 
-    def get(self, name: str, height: int, width: int) -> Graph:
+    def get(self, name: str, height: int, width: int, regions: int = 1) -> Graph:
         """See Graphs."""
-        return self._graphs.get(name, height, width, self._pixels)
+        return self._graphs.get(name, height, width, regions, self._pixels)
 
     def targets(self, key: Hashable, compute: Callable[[], Targets]) -> Targets:
         """See Graphs."""

@@ -22,8 +22,8 @@ from .kernels import Prepared
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-Size = tuple[int, int]
-"""(height, width)."""
+Size = tuple[int, int, int]
+"""(height, width), and the number of regions."""
 
 
 class Terminated(Exception):  # noqa: N818 - a job that was ended has not failed
@@ -89,12 +89,14 @@ class Graph:
         captured: bool = False,
         file: str | None = None,
         prepared: Prepared | None = None,
+        regions: int = 1,
     ) -> None:
         """Open it: ``file`` stands for ``name`` if given, ``prepared`` for that file."""
         self.device = device
         self._captured = captured
         self._bundle, self._name, self._file = bundle, name, file or name
-        self._size, self._threads, self._prepared = (height, width), threads, prepared
+        self._size = height, width, regions
+        self._threads, self._prepared = threads, prepared
         self.outputs: list[str] = list(bundle.manifest.signatures[name].outputs)
         self._session = self._open()
         if device.kind == "cuda" and self._session.get_providers()[0] != "CUDAExecutionProvider":

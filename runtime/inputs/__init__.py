@@ -2,5 +2,6 @@
 
 from .inputs import Inputs
 from .pictures import Pictures, of_plan
+from .regions import Region
 
-__all__ = ["Inputs", "Pictures", "of_plan"]
+__all__ = ["Inputs", "Pictures", "Region", "of_plan"]

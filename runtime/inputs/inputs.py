@@ -22,6 +22,7 @@ from impasto.runtime.planning.sizes import Size, Sizes, cover_size, is_cropped, 
 
 from .packed import Packed, pack, unpack
 from .pictures import Pictures, of_plan
+from .regions import Guide, Mask, Region, guides_of, mask_name, read_mask, style_mask_name
 
 CONTENT, IMAGE = "the content", "the first image"
 """What errors call pictures that have no path."""
@@ -34,15 +35,24 @@ class Inputs:
     content: Source | Packed | None
     styles: tuple[Source | Packed, ...]
     image: Source | Packed | None
+    regions: tuple[Guide, ...] = ()
+    """Whose styles are all of ``styles``, one after another."""
 
     @classmethod
     def of(
-        cls, content: Source | None, style: Source | Sequence[Source] | None, image: Source | None
+        cls,
+        content: Source | None,
+        style: Source | Sequence[Source] | None,
+        image: Source | None,
+        regions: Sequence[Region] | None = None,
     ) -> Inputs:
         """As the API takes them: one style, several, or none. File objects are read, each once.
 
+        With regions, ``style`` is that of the rest of the picture.
+
         Raises:
             ImageError: a file object cannot be read.
+            SettingError: there are too many regions, or nothing that they are regions of.
         """
         found: dict[int, Source] = {}
 
@@ -57,7 +67,22 @@ class Inputs:
             styles = tuple(style)
         else:
             styles = (style,)  # type: ignore[assignment]
+        if regions and content is None:
+            raise SettingError("regions", len(regions), "give the content that they are parts of")
+        guides, styles = guides_of(regions or (), styles)
+        held_guides = tuple(
+            Guide(
+                None if guide.mask is None else once(guide.mask, mask_name(k)),  # type: ignore[arg-type]
+                guide.styles,
+                tuple(
+                    None if mask is None else once(mask, style_mask_name(k))  # type: ignore[arg-type]
+                    for mask in guide.style_masks
+                ),
+            )
+            for k, guide in enumerate(guides, start=1)
+        )
         return cls(
+            regions=held_guides,
             content=None if content is None else once(content, CONTENT),
             styles=tuple(once(s, name) for s, name in zip(styles, _names(styles), strict=True)),
             image=None if image is None else once(image, IMAGE),
@@ -69,6 +94,7 @@ class Inputs:
             content=None if self.content is None else pack(self.content),
             styles=tuple(pack(style) for style in self.styles),
             image=None if self.image is None else pack(self.image),
+            regions=tuple(guide.packed() for guide in self.regions),
         )
 
     def sizes(self, manifest: Manifest, max_pixels: int, memory: int) -> Sizes:
@@ -93,6 +119,9 @@ class Inputs:
             content=None if self.content is None else size(self.content, CONTENT),
             styles=tuple(size(style, name) for style, name in named),
             image=None if self.image is None else size(self.image, IMAGE),
+            regions=tuple(
+                guide.sizes(k, max_pixels, memory) for k, guide in enumerate(self.regions, start=1)
+            ),
         )
 
     def check_like(self, sizes: Sizes) -> None:
@@ -103,6 +132,7 @@ class Inputs:
         """
         for name, mine, theirs in (
             ("content", self.content is not None, sizes.content is not None),
+            ("regions", len(self.regions), len(sizes.regions)),
             ("style", len(self.styles), len(sizes.styles)),
             ("init_image", self.image is not None, sizes.image is not None),
         ):
@@ -126,6 +156,11 @@ class Inputs:
                 (s, n, plan.size)
                 for s, n in ((self.content, CONTENT), (self.image, IMAGE))
                 if s is not None
+            ),
+            *(
+                (guide.mask, mask_name(k), plan.size)
+                for k, guide in enumerate(self.regions, start=1)
+                if guide.mask is not None
             ),
         ]
         needs = (
@@ -158,14 +193,34 @@ class Inputs:
             picture = middle(read(source, name, cover_size(shape, plan.size)), *plan.size)
             return picture.clip(manifest.canvas.low, manifest.canvas.high, out=picture)
 
+        def mask(source: Source | Packed | None, name: str, size: Size, cover: Size) -> Mask | None:
+            if source is None:
+                return None
+            limits = {"max_pixels": max_pixels, "memory": memory}
+            return read_mask(source, name, size, cover, **limits)
+
         sizes = style_sizes(plan.settings, plan.sizes, plan.size, least)
         named = zip(self.styles, _names(self.styles), sizes, strict=True)
+        cropped = is_cropped(plan.settings) and plan.sizes.content is not None
+        cover = cover_size(plan.sizes.content, plan.size) if cropped else plan.size  # type: ignore[arg-type]
+        style_masks = [
+            (source, style_mask_name(k))
+            for k, guide in enumerate(self.regions, start=1)
+            for source in guide.style_masks
+        ]
         return of_plan(
             manifest,
             plan,
             content=fitted(self.content, CONTENT, plan.sizes.content),
             styles=tuple(read(style, name, most) for style, name, most in named),
             image=fitted(self.image, IMAGE, plan.sizes.image),
+            masks=tuple(
+                mask(guide.mask, mask_name(k), plan.size, cover)
+                for k, guide in enumerate(self.regions, start=1)
+            ),
+            style_masks=tuple(
+                mask(*source, size, size) for source, size in zip(style_masks, sizes, strict=False)
+            ),
         )
 
 

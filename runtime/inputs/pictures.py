@@ -23,6 +23,8 @@ from impasto.runtime.planning.plan import Plan
 from impasto.runtime.planning.sizes import Size
 from impasto.runtime.settings import Settings
 
+from .regions import Mask, shared
+
 BLANK = ("noise", "gray")
 """First images that are no picture."""
 REDUCED = 4
@@ -44,6 +46,12 @@ class Pictures:
     """What each style counts for."""
     settings: Settings
     canvas: Canvas
+    masks: tuple[Mask | None, ...] = ()
+    """Of the regions; None: the rest. There are none where styles are of the whole picture."""
+    style_masks: tuple[Mask | None, ...] = ()
+    """Of the styles; None: all of it."""
+    region_of: tuple[int, ...] = ()
+    """The number of each style's region, from 0."""
 
     @property
     def is_gray(self) -> bool:
@@ -55,6 +63,8 @@ class Pictures:
         """SHA-256 of each picture's samples: its bytes as float32, and its size."""
         found = {"content": self.content, "init_image": self.image}
         found |= {f"style_{i}": style for i, style in enumerate(self.styles, start=1)}
+        found |= {f"region_{i}": mask for i, mask in enumerate(self.masks, start=1)}
+        found |= {f"style_mask_{i}": mask for i, mask in enumerate(self.style_masks, start=1)}
         return {name: _hash(p) for name, p in found.items() if p is not None}
 
     def start(self, size: Size) -> Picture:
@@ -105,18 +115,67 @@ class Pictures:
         return picture
 
     def shown(self, image: Picture) -> Picture:
-        """The picture of an image: with the content's colors, where lightness is painted."""
+        """The picture of an image: with the content's colors, where lightness is painted.
+
+        Where no region is, it is the picture that was there before.
+        """
+        return self.framed(self._colored(image))
+
+    def regions(self, size: Size) -> list[Mask]:
+        """The regions' masks at a size, (height, width), together at most 1 at each place."""
+        found = [None if m is None else _mask(m, size) for m in self.masks]
+        return shared(found)
+
+    def style_mask(self, number: int, size: Size) -> Mask | None:
+        """That of a style at a size; None: all of it counts."""
+        mask = self.style_masks[number] if self.style_masks else None
+        return None if mask is None else _mask(mask, size)
+
+    def painted(self, size: Size) -> Mask | None:
+        """How much of each place is painted, (height, width); None: all of it is."""
+        if not self.masks or any(m is None for m in self.masks):  # the rest is painted, too
+            return None
+        share = sum(self.regions(size), np.float32(0)).clip(0, 1)
+        return None if share.min() == 1 else share
+
+    def ground(self, size: Size) -> Picture:
+        """What is where no region is: the user's first image, else the content."""
+        source = self.content if self.image is None else self.image
+        assert source is not None
+        return self.resized(source, size)
+
+    def framed(self, picture: Picture) -> Picture:
+        """A picture, and what was there before where no region is."""
+        share = self.painted(picture.shape[:2])
+        if share is None:
+            return picture
+        return laid(picture, self.ground(picture.shape[:2]), share[:, :, None])
+
+    def _colored(self, image: Picture) -> Picture:
         if not self.is_gray:
             return image
         assert self.content is not None
         own = self.resized(self.content, image.shape[:2])
         strength = self.settings.color_strength
-        return with_chroma(image, own if strength == 1 else self._to_styles(1 - strength)(own))
+        return with_chroma(image, own if strength == 1 else self._in_styles(own, 1 - strength))
 
-    def _to_styles(self, strength: float) -> ColorMap:
-        """From the content's colors to the styles'."""
+    def _to_styles(self, strength: float, region: int = 0) -> ColorMap:
+        """From the content's colors to the styles', or to those of a region."""
         own, styles = self._moments
-        return transport(own, blend_moments(styles, self.shares), strength)
+        places = [k for k, number in enumerate(self.region_of) if number == region]
+        places = places if self.masks else [*range(len(styles))]
+        theirs = blend_moments([styles[k] for k in places], [self.shares[k] for k in places])
+        return transport(own, theirs, strength)
+
+    def _in_styles(self, picture: Picture, strength: float) -> Picture:
+        """The content in the styles' colors, each region in its own's."""
+        if not self.masks:
+            return self._to_styles(strength)(picture)
+        found = picture
+        for number, mask in enumerate(self.regions(picture.shape[:2])):
+            share = mask[:, :, None]
+            found = found + share * (self._to_styles(strength, number)(picture) - picture)
+        return self._clipped(found)
 
     @cached_property
     def _from_styles(self) -> list[ColorMap]:
@@ -146,10 +205,20 @@ class Pictures:
         source = self.image if settings.init == "image" else self.content
         assert source is not None
         picture = self.resized(source, size)
-        return self.seen(self._to_styles(1.0)(picture) if settings.init == "style" else picture)
+        return self.seen(self._in_styles(picture, 1.0) if settings.init == "style" else picture)
 
     def _clipped(self, image: Picture) -> Picture:
         return image.clip(self.canvas.low, self.canvas.high, out=image)
+
+
+def laid(picture: Picture, ground: Picture, share: Picture) -> Picture:
+    """A picture on a ground: exactly either where its share is 1 or 0."""
+    return share * picture + (1 - share) * ground
+
+
+def _mask(mask: Mask, size: Size) -> Mask:
+    """At another size; at its own it is as it is."""
+    return np.asarray(resample(mask[:, :, None], *size)[:, :, 0].clip(0, 1), np.float32)
 
 
 def _hash(picture: Picture) -> str:
@@ -164,6 +233,8 @@ def of_plan(
     content: Picture | None,
     styles: tuple[Picture, ...],
     image: Picture | None,
+    masks: tuple[Mask | None, ...] = (),
+    style_masks: tuple[Mask | None, ...] = (),
 ) -> Pictures:
     """The pictures of a run, for what its plan and its canvas say."""
     return Pictures(
@@ -173,4 +244,7 @@ def of_plan(
         shares=plan.shares,
         settings=plan.settings,
         canvas=manifest.canvas,
+        masks=masks,
+        style_masks=style_masks,
+        region_of=plan.sizes.region_of,
     )

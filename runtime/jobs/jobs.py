@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from impasto.runtime import checkpoint as checkpoints
 from impasto.runtime.engine import Engine
 from impasto.runtime.errors import ImpastoError, SettingError
-from impasto.runtime.inputs import Inputs
+from impasto.runtime.inputs import Inputs, Region
 from impasto.runtime.level import map_names
 from impasto.runtime.machine.memory import parse as parse_bytes
 from impasto.runtime.machine.memory import planning
@@ -88,6 +88,7 @@ class Jobs:
         content: Source | None = None,
         style: Source | Sequence[Source] | None = None,
         *,
+        regions: Sequence[Region] | None = None,
         init_image: Source | None = None,
         maps: Mapping[str, NDArray[np.float32]] | None = None,
         priority: int = 0,
@@ -101,10 +102,11 @@ class Jobs:
         """Check and plan a job, and put it into the queue. No picture is decoded yet.
 
         Args:
-            content: as in ``Engine.start``, and so ``style``, ``init_image`` and ``maps``. Files'
+            content: as in ``Engine.start``, and so the other pictures and ``maps``. Files'
                 bytes are kept as they are, arrays and images compressed; a path is read only when
                 the job begins.
             style: see ``content``.
+            regions: see ``content``.
             init_image: see ``content``.
             maps: see ``content``.
             priority: those of a higher one come first.
@@ -123,7 +125,7 @@ class Jobs:
         """
         check_keywords(Jobs.submit, RunKeywords, given)
         self._check_open()
-        inputs = Inputs.of(content, style, init_image)
+        inputs = Inputs.of(content, style, init_image, regions)
         engine = self._engine
         plan, machine = self._plan(inputs, given)
         map_names(engine.manifest.objectives[plan.settings.objective].terms, maps or {})
@@ -155,6 +157,7 @@ class Jobs:
         content: Source | None = None,
         style: Source | Sequence[Source] | None = None,
         *,
+        regions: Sequence[Region] | None = None,
         init_image: Source | None = None,
         **given: Unpack[RunKeywords],
     ) -> Plan:
@@ -164,7 +167,7 @@ class Jobs:
             ImageError, SettingError: as in ``submit``.
         """
         check_keywords(Jobs.plan, RunKeywords, given)
-        return self._plan(Inputs.of(content, style, init_image), given)[0]
+        return self._plan(Inputs.of(content, style, init_image, regions), given)[0]
 
     def resume(
         self,

@@ -16,7 +16,12 @@ __all__ = ["Objective", "Point", "Slot", "Targets", "Tensor", "make_objective"]
 
 
 def make_objective(
-    graphs: AnyGraphs, name: str, pooling: str, size: Pair, tile_pixels: int | None
+    graphs: AnyGraphs,
+    name: str,
+    pooling: str,
+    size: Pair,
+    tile_pixels: int | None,
+    regions: int = 1,
 ) -> Objective:
     """An objective for images of a size, in tiles where it has more than ``tile_pixels``.
 
@@ -25,9 +30,9 @@ def make_objective(
     """
     manifest = graphs.bundle.manifest
     if tile_pixels is None or math.prod(size) <= tile_pixels or not manifest.encoder.tiled:
-        return Whole(graphs, name, pooling, size)
+        return Whole(graphs, name, pooling, size, regions)
     margin = manifest.objectives[name].margin
     shape = tile_shape(*size, tile_pixels, margin, manifest.encoder.alignment)
     if shape is None:
         raise ValueError(f"a tile of {tile_pixels} pixels is too small for a margin of {margin}")
-    return Tiled(graphs, name, pooling, size, shape)
+    return Tiled(graphs, name, pooling, size, shape, regions)

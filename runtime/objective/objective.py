@@ -15,6 +15,8 @@ from impasto.runtime.graphs.device import OrtValue
 from impasto.runtime.graphs.pool import AnyGraphs
 
 Tensor = NDArray[np.float32]
+MASKS: tuple[Source, ...] = ("region", "regions")
+"""Sources of maps that are ones where there are none."""
 Targets = Mapping[str, Tensor]
 """By the name of a term's input (``content.conv4_2.target``), in the input's shape."""
 
@@ -59,8 +61,11 @@ class Point:
 class Objective(ABC):
     """Of images of one size; ``evaluate`` needs targets first. Images are (1, C, H, W)."""
 
-    def __init__(self, graphs: AnyGraphs, name: str, pooling: str, size: Pair) -> None:
+    def __init__(
+        self, graphs: AnyGraphs, name: str, pooling: str, size: Pair, regions: int = 1
+    ) -> None:
         self._graphs, self._size, self._termination = graphs, size, graphs.termination
+        self._regions = regions
         self._manifest = graphs.bundle.manifest
         self._entry = self._manifest.objectives[name]
         self._files = self._entry.poolings[pooling]
@@ -91,7 +96,7 @@ class Objective(ABC):
     def set_targets(self, targets: Targets, weights: Sequence[float]) -> None:
         """What to compare with from now on, and every term's weight.
 
-        A region that is missing is all ones, everything else zeros.
+        Regions that are missing are all ones, everything else zeros.
 
         Raises:
             SettingError: no input has such a name, or another shape.
@@ -104,11 +109,13 @@ class Objective(ABC):
         If the loss is not finite, the gradient may be zero.
         """
 
-    def slots(self, count: int) -> list[Slot]:
-        """New ones, of the objective's size."""
+    def slots(self, count: int, first: int = 1) -> list[Slot]:
+        """New ones, of the objective's size, numbered from ``first``."""
         image = self._manifest.signatures[self._files.step].inputs["image"]
         shape, empty = fix(image, *self._size), self._graphs.device.empty
-        return [Slot(number, empty(*shape), empty(*shape)) for number in range(1, count + 1)]
+        return [
+            Slot(number, empty(*shape), empty(*shape)) for number in range(first, first + count)
+        ]
 
     def _names(self, *sources: Source) -> list[str]:
         """Of the inputs with these sources."""
@@ -118,8 +125,8 @@ class Objective(ABC):
         """All inputs with these sources; what is missing takes no memory."""
         found = {}
         for name in self._names(*sources):
-            shape, blank = self._shape(name), float(self._inputs[name].source == "region")
-            found[name] = targets.get(name, np.broadcast_to(np.float32(blank), shape))
+            shape, is_mask = self._shape(name), self._inputs[name].source in MASKS
+            found[name] = targets.get(name, np.broadcast_to(np.float32(is_mask), shape))
             if found[name].shape != shape:
                 raise SettingError("maps", name, f"give the shape {shape}, not {found[name].shape}")
         return found
@@ -131,4 +138,4 @@ class Objective(ABC):
                 raise SettingError("maps", name, f"the terms take {there}")
 
     def _shape(self, name: str) -> tuple[int, ...]:
-        return fix(self._inputs[name].shape, *self._size)
+        return fix(self._inputs[name].shape, *self._size, self._regions)

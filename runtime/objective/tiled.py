@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.bundle.manifest import MAPS, Pair, Source, fix
+from impasto.runtime.bundle.manifest import MAPS, OWN, Pair, Source, fix
 from impasto.runtime.graphs.device import Device, OrtValue
 from impasto.runtime.graphs.pool import AnyGraphs
 from impasto.runtime.graphs.session import Graph
@@ -27,29 +27,37 @@ from .tiles import Tile, cut
 class Tiled(Objective):
     """Two passes over windows of one shape. Described features are in temporary files."""
 
-    def __init__(self, graphs: AnyGraphs, name: str, pooling: str, size: Pair, shape: Pair) -> None:
-        super().__init__(graphs, name, pooling, size)
+    def __init__(
+        self,
+        graphs: AnyGraphs,
+        name: str,
+        pooling: str,
+        size: Pair,
+        shape: Pair,
+        regions: int = 1,
+    ) -> None:
+        super().__init__(graphs, name, pooling, size, regions)
         alignment = self._manifest.encoder.alignment
         self._tiles = cut(*size, shape, self._entry.margin, alignment)
-        self._window = shape
+        self._window, self._opened = shape, (*shape, regions)
         self._scratches: dict[str, Scratch] = {}
         image = self._manifest.signatures[self._files.step].inputs["image"]
-        host, sums = Device("cpu"), sum(math.prod(term.sums) for term in self._entry.terms)
+        host, sums = Device("cpu"), fix(self._entry.sums, *shape, regions)
         # Outputs have memory of their own: one that lived in a graph's arena would keep the arena
         # from being given back after a pass (docs/decisions.md, 19).
-        self._found = {"sums": host.empty(sums), "gradient": host.empty(*fix(image, *shape))}
+        self._found = {"sums": host.empty(*sums), "gradient": host.empty(*fix(image, *shape))}
 
     @cached_property
     def _statistics(self) -> Graph:
-        return self._graphs.get(self._files.statistics, *self._window)
+        return self._graphs.get(self._files.statistics, *self._opened)
 
     @cached_property
     def _loss(self) -> Graph:
-        return self._graphs.get(self._entry.loss, *self._window)
+        return self._graphs.get(self._entry.loss, *self._opened)
 
     @cached_property
     def _pullback(self) -> Graph:
-        return self._graphs.get(self._files.pullback, *self._window)
+        return self._graphs.get(self._files.pullback, *self._opened)
 
     def describe(
         self, image: Tensor, source: Source, maps: Targets | None = None
@@ -62,9 +70,9 @@ class Tiled(Objective):
         )
 
     def _features(self, image: Tensor, source: Source) -> dict[str, Tensor]:
-        graph = self._graphs.get(self._files.describe, *self._window)
+        graph = self._graphs.get(self._files.describe, *self._opened)
         blank = {
-            name: self._graphs.device.upload(np.zeros(fix(shape, *self._window), np.float32))
+            name: self._graphs.device.upload(np.zeros(fix(shape, *self._opened), np.float32))
             for name, shape in self._manifest.signatures[self._files.describe].inputs.items()
             if name != "image"
         }
@@ -81,14 +89,18 @@ class Tiled(Objective):
     def _means(self, image: Tensor, maps: Targets) -> dict[str, Tensor]:
         """A style's: with zeros for the maps that are pictures' features, as in ``describe``."""
         blank = self._complete({}, "content", "style_map")
-        sums = self._sums(image, self._complete(maps, "region", "given") | blank)
+        sums = self._sums(image, self._complete(maps, *OWN) | blank)
         terms = self._entry.terms
-        ends = np.cumsum([math.prod(term.sums) for term in terms])
+        ends = np.cumsum(self._entry.parts)
         found: dict[str, Tensor] = {}
-        for term, part in zip(terms, np.split(sums, ends[:-1]), strict=True):
+        for term, part in zip(terms, np.split(sums, ends[:-1], axis=-1), strict=True):
+            targets = [value for value in term.inputs if value.source == "style"]
+            if not targets:
+                continue
             area = math.prod(self._manifest.layer(term.layer).stride)
-            means = part.reshape(term.sums) / (math.prod(self._size) / area)
-            found |= {v.name: means.astype(np.float32) for v in term.inputs if v.source == "style"}
+            shape = fix(term.sums, *self._size, self._regions)
+            means = part.reshape(shape) / (math.prod(self._size) / area)
+            found |= {value.name: means.astype(np.float32) for value in targets}
         return found
 
     def _sums(self, image: Tensor, maps: Targets) -> NDArray[np.float64]:

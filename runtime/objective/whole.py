@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from impasto.runtime.bundle.manifest import MAPS, Source, fix
+from impasto.runtime.bundle.manifest import MAPS, OWN, Source, fix
 from impasto.runtime.graphs.session import Graph
 
 from .objective import Objective, Point, Slot, Targets, Tensor
@@ -22,8 +22,8 @@ class Whole(Objective):
         names, upload = self._names(source), self._graphs.device.upload
         if not names:
             return {}
-        graph = self._graphs.get(self._files.describe, *self._size)
-        complete = self._complete(maps or {}, "region", "given")
+        graph = self._graphs.get(self._files.describe, *self._size, self._regions)
+        complete = self._complete(maps or {}, *OWN)
         needed = self._manifest.signatures[self._files.describe].inputs
         inputs = {"image": image} | {k: v for k, v in complete.items() if k in needed}
         found = graph.run(
@@ -46,8 +46,8 @@ class Whole(Objective):
 
     def _opened(self) -> Graph:
         if self._graphs.device.captures:
-            return self._graphs.open(self._files.step, *self._size, captured=True)
-        return self._graphs.get(self._files.step, *self._size)
+            return self._graphs.open(self._files.step, *self._size, self._regions, captured=True)
+        return self._graphs.get(self._files.step, *self._size, self._regions)
 
     def evaluate(self, slot: Slot) -> Point:
         """See Objective."""

@@ -65,12 +65,13 @@ def calibrate(graphs: Graphs, plan: Plan) -> tuple[float, float]:
         side if unit > 1 else 1 for side, unit in zip(SIZE, manifest.encoder.alignment, strict=True)
     )
     started = time.perf_counter()
-    graph = graphs.get(name, *size)
+    regions = len(plan.sizes.regions) or 1
+    graph = graphs.get(name, *size, regions)
     opening = time.perf_counter() - started
     shapes = manifest.signatures[name].inputs
     noise = np.random.default_rng(0)
     inputs = {
-        key: graphs.device.upload(noise.random(fix(shape, *size), np.float32))
+        key: graphs.device.upload(noise.random(fix(shape, *size, regions), np.float32))
         for key, shape in shapes.items()
     }
     seconds = []

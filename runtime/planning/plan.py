@@ -34,6 +34,8 @@ ADAM_IMAGES = 6
 """Images that live at once: three slots' images and gradients."""
 ADAM_MOMENTS = 2
 """Two more, which are in a file where the image is in tiles."""
+COMPOSED_IMAGES = 3
+"""More where there are regions: what is composed, its gradient, and what it lies on."""
 LBFGS_IMAGES = 14
 """Four slots, a new pair, and what its graph needs; two more for every pair that is kept."""
 ARENA, TILE_ARENA = 1.3, 1.4
@@ -73,7 +75,7 @@ class Plan:
     settings: Settings
     sizes: Sizes
     shares: tuple[float, ...]
-    """What each style counts for; their sum is 1."""
+    """What each style counts for in its region; their sum there is 1."""
     weights: tuple[float, ...]
     """Of the objective's terms, in their order."""
     scales: tuple[Scale, ...]
@@ -120,17 +122,20 @@ def make_plan(manifest: Manifest, settings: Settings, sizes: Sizes, memory: int)
     plan = Plan(
         settings=settings,
         sizes=sizes,
-        shares=shares(settings, len(sizes.styles)),
+        shares=shares(settings, sizes.region_of),
         weights=term_weights(terms, settings, **given),
         scales=(),
     )
     least = manifest.encoder.alignment
     found = scale_sizes(settings, sizes.shape, least)
     pictures = sum(math.prod(size) for size in kept_sizes(settings, sizes, found[-1], least))
-    held = FLOAT * manifest.canvas.channels * pictures
+    held = FLOAT * (manifest.canvas.channels * pictures + _mask_pixels(sizes, found[-1]))
     scales = [  # the finest first: what is refused is what was asked for
         _fit(
-            manifest, settings, found[place], _iterations(settings, place, len(found)), held, memory
+            _Needed(manifest, settings, found[place], len(sizes.regions)),
+            _iterations(settings, place, len(found)),
+            held,
+            memory,
         )
         for place in reversed(range(len(found)))
     ]
@@ -148,12 +153,21 @@ def _iterations(settings: Settings, place: int, count: int) -> int:
     return settings.iterations if place == count - 1 else min(usual, settings.iterations)
 
 
-def _fit(
-    manifest: Manifest, settings: Settings, size: Size, iterations: int, held: int, memory: int
-) -> Scale:
+@dataclass(frozen=True)
+class _Needed:
+    """What a scale is to paint: all but how."""
+
+    manifest: Manifest
+    settings: Settings
+    size: Size
+    regions: int
+
+
+def _fit(needed: _Needed, iterations: int, held: int, memory: int) -> Scale:
     """The first way that fits beside what the pictures hold; the least is said where none does."""
     least: Scale | None = None
-    for way in _ways(manifest, settings, size, iterations, memory - held):
+    settings, size = needed.settings, needed.size
+    for way in _ways(needed, iterations, memory - held):
         scale = replace(way, memory=way.memory + held)
         if scale.memory <= memory:
             return scale
@@ -167,12 +181,10 @@ def _fit(
     )
 
 
-def _ways(
-    manifest: Manifest, settings: Settings, size: Size, iterations: int, room: int
-) -> Iterator[Scale]:
+def _ways(needed: _Needed, iterations: int, room: int) -> Iterator[Scale]:
     """Ways to do a scale, the fastest first."""
-    way = _Ways(manifest, settings, size, iterations, room)
-    optimizers = list(_optimizers(manifest, settings))
+    way, settings = _Ways(needed, iterations, room), needed.settings
+    optimizers = list(_optimizers(needed.manifest, settings))
     for optimizer, history in optimizers:
         if optimizer == settings.optimizer:
             yield way.whole(optimizer, history)
@@ -195,18 +207,19 @@ def _optimizers(manifest: Manifest, settings: Settings) -> Iterator[tuple[Optimi
 class _Ways:
     """What a scale would need, one way or another."""
 
-    def __init__(
-        self, manifest: Manifest, settings: Settings, size: Size, iterations: int, room: int
-    ) -> None:
+    def __init__(self, needed: _Needed, iterations: int, room: int) -> None:
+        manifest, settings, size = needed.manifest, needed.settings, needed.size
         self._objective = objective = manifest.objectives[settings.objective]
+        self._composed = COMPOSED_IMAGES if needed.regions else 0
+        regions = max(1, needed.regions)
         graphs = objective.poolings[settings.pooling]
         self._alignment, self._room = manifest.encoder.alignment, room
         self._padded = padded_size(*size, self._alignment)
         self._pixels = math.prod(self._padded)
         self._image = self._pixels * manifest.canvas.channels * FLOAT
-        self._maps = FLOAT * self._pixels * _map_floats(manifest, objective)
+        self._maps = FLOAT * self._pixels * _map_floats(manifest, objective, regions)
         self._live = {
-            name: FLOAT * manifest.signatures[graph].floats_per_pixel
+            name: FLOAT * manifest.signatures[graph].live(regions)
             for name, graph in vars(graphs).items()
         }
         self._can_tile = manifest.encoder.tiled
@@ -258,10 +271,16 @@ class _Ways:
 
     def _state(self, optimizer: Optimizer, history: int) -> int:
         images = 2 * history + LBFGS_IMAGES if optimizer == "lbfgs" else ADAM_IMAGES
-        return images * self._image
+        return (images + self._composed) * self._image
 
 
-def _map_floats(manifest: Manifest, objective: Objective) -> float:
+def _mask_pixels(sizes: Sizes, finest: Size) -> int:
+    """Of the regions' masks, as a run keeps them."""
+    styles = [mask for region in sizes.regions for mask in region.style_masks if mask]
+    return len(sizes.regions) * math.prod(finest) + sum(map(math.prod, styles))
+
+
+def _map_floats(manifest: Manifest, objective: Objective, regions: int) -> float:
     """Floats of the targets that are maps, for a pixel."""
     found = 0.0
     for term in objective.terms:
@@ -271,5 +290,6 @@ def _map_floats(manifest: Manifest, objective: Objective) -> float:
             if source.source != "style":
                 channels = source.shape[1]
                 assert isinstance(channels, int)
-                found += channels / stride
+                count = regions if source.source == "regions" else 1
+                found += count * channels / stride
     return found

@@ -17,6 +17,17 @@ MOST = 64
 
 
 @dataclass(frozen=True, kw_only=True)
+class RegionSizes:
+    """Of a region's masks, and how many of the styles are its own."""
+
+    mask: Size | None
+    """None: it is what the other regions leave."""
+    styles: int
+    style_masks: tuple[Size | None, ...]
+    """One for each of its styles."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sizes:
     """(height, width) of the pictures that were given, upright."""
 
@@ -24,6 +35,15 @@ class Sizes:
     styles: tuple[Size, ...] = ()
     image: Size | None = None
     """Of a first image of the user's."""
+    regions: tuple[RegionSizes, ...] = ()
+    """Their styles follow one another in ``styles``; none: the styles are the whole picture's."""
+
+    @property
+    def region_of(self) -> tuple[int, ...]:
+        """The number of each style's region, from 0."""
+        if not self.regions:
+            return (0,) * len(self.styles)
+        return tuple(k for k, region in enumerate(self.regions) for _ in range(region.styles))
 
     @property
     def shape(self) -> Size:

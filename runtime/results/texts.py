@@ -86,7 +86,8 @@ class Painted:
         given: Any = {name: v for name, v in vars(plan.settings).items() if v is not None}
         there = {"content": sizes.content is not None, "image": sizes.image is not None}
         try:
-            settings = resolve(manifest, given, styles=len(sizes.styles), **there)
+            counts = {"styles": len(sizes.styles), "regions": len(sizes.regions)}
+            settings = resolve(manifest, given, **counts, **there)
             made = make_plan(manifest, settings, sizes, ENDLESS)
         except (SettingError, ArithmeticError, ValueError):
             made = None
@@ -203,7 +204,11 @@ def _told(plan: Plan) -> Plan:
 
 def _named(sizes: Sizes) -> dict[str, Size | None]:
     styles = {f"style_{i}": size for i, size in enumerate(sizes.styles, start=1)}
-    return {"content": sizes.content, **styles, "init_image": sizes.image}
+    found: dict[str, Size | None] = {"content": sizes.content, **styles, "init_image": sizes.image}
+    for number, region in enumerate(sizes.regions, start=1):
+        found[f"region_{number}"] = region.mask
+    masks = [mask for region in sizes.regions for mask in region.style_masks]
+    return found | {f"style_mask_{i}": mask for i, mask in enumerate(masks, start=1)}
 
 
 def _numbers(version: str) -> list[int]:

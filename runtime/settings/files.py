@@ -42,6 +42,14 @@ class Files:
         commands=("stylize", "estimate", "replay"),
         group="what",
     )
+    region: tuple[str, ...] = setting(
+        "A part of the content, white in a mask, and what it is painted like; repeatable. What has "
+        "no style stays as it is.",
+        (),
+        metavar="MASK:STYLE[:MASK]",
+        commands=("stylize", "estimate", "replay"),
+        group="what",
+    )
     any_input: bool = setting(
         "Take other pictures than those that it was painted from.",
         False,

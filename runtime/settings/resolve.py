@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from impasto.runtime.bundle.manifest import Manifest, Term
+from impasto.runtime.bundle.manifest import Manifest, Term, with_regions
 from impasto.runtime.errors import BundleError, Field, SettingError
 
 from .fields import check_all, check_excluded, describe
@@ -34,9 +34,17 @@ def of_preset(manifest: Manifest, name: str) -> Settings:
 
 
 def resolve(
-    manifest: Manifest, given: Mapping[str, Any], *, content: bool, styles: int, image: bool
+    manifest: Manifest,
+    given: Mapping[str, Any],
+    *,
+    content: bool,
+    styles: int,
+    image: bool,
+    regions: int = 0,
 ) -> Settings:
     """The Settings of a run with a content, so many styles and a first image, or without.
+
+    With ``regions`` its objective is the variant that they guide.
 
     Raises:
         SettingError: a value is out of range, unknown, or at odds with another.
@@ -45,6 +53,9 @@ def resolve(
     name = values.pop("preset", None) or next(iter(manifest.presets))
     settings = _over(of_preset(manifest, name), values)
     objective = _named("objective", settings.objective, manifest.objectives)
+    if regions and not objective.is_guided:
+        settings = replace(settings, objective=_guided(manifest, settings.objective))
+        objective = manifest.objectives[settings.objective]
     if "pooling" not in values and settings.pooling not in objective.poolings:
         settings = replace(settings, pooling=next(iter(objective.poolings)))
     _named("pooling", settings.pooling, objective.poolings)
@@ -72,12 +83,36 @@ def _over(settings: Settings, values: Mapping[str, Any]) -> Settings:
     return replace(settings, **{name: fields[name].blank for name in excluded}, **values)
 
 
-def shares(settings: Settings, styles: int) -> tuple[float, ...]:
-    """What each style counts for; their sum is 1."""
-    blend = settings.blend or (1.0,) * styles
-    largest = max(blend, default=1.0)
-    scaled = [weight / largest for weight in blend]  # the sum of large ones would be infinite
-    return tuple(weight / math.fsum(scaled) for weight in scaled)
+def shares(settings: Settings, regions: Sequence[int]) -> tuple[float, ...]:
+    """What each style counts for in its region, whose number is given; their sum there is 1.
+
+    Raises:
+        SettingError: a region's weights are all 0.
+    """
+    blend = settings.blend or (1.0,) * len(regions)
+    found = list(blend)
+    for region in set(regions):
+        own = [k for k, number in enumerate(regions) if number == region]
+        largest = max(blend[k] for k in own)
+        if not largest:
+            raise SettingError("blend", blend, "give every region a style of a weight above 0")
+        total = math.fsum(blend[k] / largest for k in own)  # the sum of large ones is infinite
+        for k in own:
+            found[k] = blend[k] / largest / total
+    return tuple(found)
+
+
+def _guided(manifest: Manifest, objective: str) -> str:
+    """The variant of an objective that regions guide."""
+    if with_regions(objective) not in manifest.objectives:
+        raise SettingError(
+            "objective",
+            objective,
+            f"this bundle has no variant of it for regions: `impasto export --regions {objective}` "
+            "makes one for ",
+            Field("model"),
+        )
+    return with_regions(objective)
 
 
 def term_weights(

@@ -81,7 +81,7 @@ class Settings:
         group="time",
     )
     init: Init = setting(
-        "The first image; style: the photograph with the style's colors.",
+        "The first image; style: the photograph with the style's colors; or a picture's file.",
         "content",
         commands=STYLIZE,
     )
