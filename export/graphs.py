@@ -212,7 +212,7 @@ def _live(
     size = [-(-side // u) * u for side, u in zip(trace.EXAMPLE_SIDES, unit, strict=True)]
     image = torch.rand(fix(draft.image, *size)).requires_grad_()
     shapes = _shapes(terms, ALL).values()
-    inputs = [torch.rand(fix(shape, *size, regions)) for shape in shapes]
+    inputs = [torch.rand(fix(shape, size[0], size[1], regions)) for shape in shapes]
     kept: dict[int, int] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:

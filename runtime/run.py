@@ -191,6 +191,7 @@ class Run:
         painted = self._painted()
         return Result(
             image=picture,
+            alpha=loop.pictures.alpha(self.size),
             loss=loss,
             terms=terms,
             initial_terms=named(state.first) if state else {},

@@ -51,9 +51,11 @@ def files_of(word: str) -> Files:
 
     ways = [way for count in PARTS for way in _ways(word.split(":"), count)]
     there = [way for way in ways if all(map(os.path.isfile, way))]
-    plain = [way for way in ways if len(way) == len(_without_drives(word))]
-    if len(there) == 1 or (not there and len(plain) == 1):
-        return (there or plain)[0]
+    written = _without_drives(word)
+    if len(there) == 1:
+        return there[0]
+    if not there and len(written) in PARTS and all(written):
+        return tuple(written)
     if len(there) > 1:
         mend = "its colons can be read in two ways: rename a file that has one in its name"
     else:

@@ -81,7 +81,9 @@ def _export(
     }
     symbols[REGIONS] = 1, Dim(REGIONS, min=2, max=MOST_REGIONS)  # 1 works as well
     size = [-(-side // unit) * unit for side, unit in zip(EXAMPLE_SIDES, alignment, strict=True)]
-    arguments = [torch.rand(fix(shape, *size, EXAMPLE_REGIONS)) for shape in inputs.values()]
+    arguments = [
+        torch.rand(fix(shape, size[0], size[1], EXAMPLE_REGIONS)) for shape in inputs.values()
+    ]
     arguments[0].requires_grad_(gradient)
 
     def dynamic(shape: Shape) -> dict[int, Any]:

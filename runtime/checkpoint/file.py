@@ -70,6 +70,7 @@ class Checkpoint:
             "content": self.arrays.get("content"),
             "styles": tuple(self.arrays[f"style_{i}"] for i in range(1, count + 1)),
             "image": self.arrays.get("image"),
+            "opacity": self.arrays.get("opacity"),
             "masks": self._masks("mask", len(regions)),
             "style_masks": self._masks(
                 "style_mask", count if self.header.plan.sizes.regions else 0
@@ -111,7 +112,9 @@ def save(
         CheckpointError: it cannot be written.
     """
     arrays = {f"style_{i}": style for i, style in enumerate(pictures.styles, start=1)}
-    arrays |= {k: v for k in ("content", "image") if (v := getattr(pictures, k)) is not None}
+    arrays |= {
+        k: v for k in ("content", "image", "opacity") if (v := getattr(pictures, k)) is not None
+    }
     for name, masks in (("mask", pictures.masks), ("style_mask", pictures.style_masks)):
         arrays |= {f"{name}_{i}": m for i, m in enumerate(masks, start=1) if m is not None}
     where = None

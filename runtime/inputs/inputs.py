@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from impasto.runtime.bundle.manifest import Manifest
 from impasto.runtime.errors import SettingError
 from impasto.runtime.pictures.arrays import check_values
+from impasto.runtime.pictures.formats.stored import Shown
 from impasto.runtime.pictures.image import (
     Picture,
     Source,
@@ -24,6 +27,8 @@ from .packed import Packed, pack, unpack
 from .pictures import Pictures, of_plan
 from .regions import Guide, Mask, Region, guides_of, mask_name, read_mask, style_mask_name
 
+OPAQUE = 1 - 0.5 / 255
+"""What a picture without transparency is everywhere."""
 CONTENT, IMAGE = "the content", "the first image"
 """What errors call pictures that have no path."""
 
@@ -177,20 +182,31 @@ class Inputs:
         """
         least = manifest.encoder.alignment
 
-        def read(packed: Source | Packed, name: str, most: Size) -> Picture:
+        def read(packed: Source | Packed, name: str, most: Size, shown: Shown) -> Picture:
             source = unpack(packed)
             if not manifest.canvas.is_rgb:
                 return _values(source, name, manifest)
             return read_picture(
-                source, name=name, max_pixels=max_pixels, within=most, memory=memory, least=least
+                source,
+                name=name,
+                max_pixels=max_pixels,
+                within=most,
+                memory=memory,
+                least=least,
+                shown=shown,
             )
 
-        def fitted(source: Source | Packed | None, name: str, shape: Size | None) -> Picture | None:
+        def fitted(
+            source: Source | Packed | None,
+            name: str,
+            shape: Size | None,
+            shown: Shown = "stored" if plan.settings.alpha == "ignore" else "white",
+        ) -> Picture | None:
             if source is None or shape is None:
                 return None
             if not is_cropped(plan.settings):
-                return read(source, name, plan.size)
-            picture = middle(read(source, name, cover_size(shape, plan.size)), *plan.size)
+                return read(source, name, plan.size, shown)
+            picture = middle(read(source, name, cover_size(shape, plan.size), shown), *plan.size)
             return picture.clip(manifest.canvas.low, manifest.canvas.high, out=picture)
 
         def mask(source: Source | Packed | None, name: str, size: Size, cover: Size) -> Mask | None:
@@ -203,6 +219,12 @@ class Inputs:
         named = zip(self.styles, _names(self.styles), sizes, strict=True)
         cropped = is_cropped(plan.settings) and plan.sizes.content is not None
         cover = cover_size(plan.sizes.content, plan.size) if cropped else plan.size  # type: ignore[arg-type]
+        shown: Shown = "stored" if plan.settings.alpha == "ignore" else "white"
+        content, opacity = fitted(self.content, CONTENT, plan.sizes.content), None
+        if plan.settings.alpha == "keep" and manifest.canvas.is_rgb and content is not None:
+            found = fitted(self.content, CONTENT, plan.sizes.content, "opacity")
+            if found is not None and found.min() < OPAQUE:
+                content, opacity = alone(content, found[:, :, :1]), found[:, :, 0]
         style_masks = [
             (source, style_mask_name(k))
             for k, guide in enumerate(self.regions, start=1)
@@ -211,8 +233,9 @@ class Inputs:
         return of_plan(
             manifest,
             plan,
-            content=fitted(self.content, CONTENT, plan.sizes.content),
-            styles=tuple(read(style, name, most) for style, name, most in named),
+            content=content,
+            styles=tuple(read(style, name, most, shown) for style, name, most in named),
+            opacity=opacity,
             image=fitted(self.image, IMAGE, plan.sizes.image),
             masks=tuple(
                 mask(guide.mask, mask_name(k), plan.size, cover)
@@ -222,6 +245,13 @@ class Inputs:
                 mask(*source, size, size) for source, size in zip(style_masks, sizes, strict=False)
             ),
         )
+
+
+def alone(picture: Picture, opacity: Picture) -> Picture:
+    """A picture that lies on white without the white; white where there is nothing of it."""
+    there = np.maximum(opacity, 1 - OPAQUE)
+    found = np.where(opacity < 1 - OPAQUE, 1, (picture - (1 - opacity)) / there)
+    return np.asarray(found.clip(0, 1), np.float32)
 
 
 def _names(styles: tuple[object, ...]) -> list[str]:

@@ -46,6 +46,8 @@ class Pictures:
     """What each style counts for."""
     settings: Settings
     canvas: Canvas
+    opacity: Mask | None = None
+    """Of the content, where the result is to be as transparent."""
     masks: tuple[Mask | None, ...] = ()
     """Of the regions; None: the rest. There are none where styles are of the whole picture."""
     style_masks: tuple[Mask | None, ...] = ()
@@ -61,7 +63,7 @@ class Pictures:
     @cached_property
     def hashes(self) -> dict[str, str]:
         """SHA-256 of each picture's samples: its bytes as float32, and its size."""
-        found = {"content": self.content, "init_image": self.image}
+        found = {"content": self.content, "init_image": self.image, "alpha": self.opacity}
         found |= {f"style_{i}": style for i, style in enumerate(self.styles, start=1)}
         found |= {f"region_{i}": mask for i, mask in enumerate(self.masks, start=1)}
         found |= {f"style_mask_{i}": mask for i, mask in enumerate(self.style_masks, start=1)}
@@ -143,6 +145,10 @@ class Pictures:
         source = self.content if self.image is None else self.image
         assert source is not None
         return self.resized(source, size)
+
+    def alpha(self, size: Size) -> Mask | None:
+        """How opaque the result is at a size, (height, width); None: all of it."""
+        return None if self.opacity is None else _mask(self.opacity, size)
 
     def framed(self, picture: Picture) -> Picture:
         """A picture, and what was there before where no region is."""
@@ -235,6 +241,7 @@ def of_plan(
     image: Picture | None,
     masks: tuple[Mask | None, ...] = (),
     style_masks: tuple[Mask | None, ...] = (),
+    opacity: Mask | None = None,
 ) -> Pictures:
     """The pictures of a run, for what its plan and its canvas say."""
     return Pictures(
@@ -246,5 +253,6 @@ def of_plan(
         canvas=manifest.canvas,
         masks=masks,
         style_masks=style_masks,
+        opacity=opacity,
         region_of=plan.sizes.region_of,
     )

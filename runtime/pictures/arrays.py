@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from impasto.runtime.errors import ImageError
 
-from .formats.stored import unit
+from .formats.stored import Shown, unit
 
 
 def check_values(
@@ -44,6 +44,8 @@ class Given:
     name: str
     orientation = 1
     decoding = 0
+    shown: Shown = "white"
+    """As in ``Stored``: it is opaque."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -73,4 +75,5 @@ class Given:
 
     def rows(self, top: int, bottom: int) -> NDArray[np.float32]:
         """As in ``Stored``."""
-        return unit(self.array[top:bottom], self._white)
+        found = unit(self.array[top:bottom], self._white)
+        return np.ones_like(found) if self.shown == "opacity" else found

@@ -24,7 +24,7 @@ from impasto.runtime.machine.memory import allowance, show_bytes
 
 from .arrays import Given
 from .formats.decode import open_header, stored
-from .formats.stored import Stored, turned
+from .formats.stored import Shown, Stored, turned
 from .quiet import quiet
 from .shapes import (
     BAND,
@@ -102,6 +102,7 @@ def read_picture(
     within: tuple[int, int] | None = None,
     memory: float = math.inf,
     least: tuple[int, int] = (MIN_SIDE, MIN_SIDE),
+    shown: Shown = "white",
 ) -> NDArray[np.float32]:
     """Read ``source`` as (height, width, 3) float32 RGB in [0, 1], C-contiguous.
 
@@ -111,7 +112,8 @@ def read_picture(
     unless it is a path. A file object that can seek is read from its beginning.
 
     The EXIF orientation and an embedded colour profile are applied, or what a PNG says of its
-    colours instead; transparency is laid on white, and of several pictures in a file the first
+    colours instead; transparency is laid on white (``shown``: "stored" leaves colours as they are,
+    "opacity" gives how opaque it is instead of them), and of several pictures in a file the first
     one, or HEIC's primary one, is read. Gray and RGB of 16 bits keep all of them, but 8 where their
     profile consists of tables; CMYK, and a Pillow image that is loaded, have what Pillow left.
 
@@ -131,6 +133,7 @@ def read_picture(
                 "free for it; make it smaller, or allow ",
                 Field("memory", allowance(peak)),
             )
+        picture.shown = shown
         picture.load()
         result = np.empty((*size, 3), np.float32)
         upright = turned(result, picture.orientation)

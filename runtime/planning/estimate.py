@@ -66,12 +66,12 @@ def calibrate(graphs: Graphs, plan: Plan) -> tuple[float, float]:
     )
     started = time.perf_counter()
     regions = len(plan.sizes.regions) or 1
-    graph = graphs.get(name, *size, regions)
+    graph = graphs.get(name, size[0], size[1], regions)
     opening = time.perf_counter() - started
     shapes = manifest.signatures[name].inputs
     noise = np.random.default_rng(0)
     inputs = {
-        key: graphs.device.upload(noise.random(fix(shape, *size, regions), np.float32))
+        key: graphs.device.upload(noise.random(fix(shape, size[0], size[1], regions), np.float32))
         for key, shape in shapes.items()
     }
     seconds = []

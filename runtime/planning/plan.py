@@ -129,7 +129,7 @@ def make_plan(manifest: Manifest, settings: Settings, sizes: Sizes, memory: int)
     least = manifest.encoder.alignment
     found = scale_sizes(settings, sizes.shape, least)
     pictures = sum(math.prod(size) for size in kept_sizes(settings, sizes, found[-1], least))
-    held = FLOAT * (manifest.canvas.channels * pictures + _mask_pixels(sizes, found[-1]))
+    held = FLOAT * (manifest.canvas.channels * pictures + _mask_pixels(settings, sizes, found[-1]))
     scales = [  # the finest first: what is refused is what was asked for
         _fit(
             _Needed(manifest, settings, found[place], len(sizes.regions)),
@@ -274,10 +274,11 @@ class _Ways:
         return (images + self._composed) * self._image
 
 
-def _mask_pixels(sizes: Sizes, finest: Size) -> int:
-    """Of the regions' masks, as a run keeps them."""
+def _mask_pixels(settings: Settings, sizes: Sizes, finest: Size) -> int:
+    """Of the regions' masks, and of the content's opacity, as a run keeps them."""
     styles = [mask for region in sizes.regions for mask in region.style_masks if mask]
-    return len(sizes.regions) * math.prod(finest) + sum(map(math.prod, styles))
+    whole = len(sizes.regions) + (settings.alpha == "keep")
+    return whole * math.prod(finest) + sum(map(math.prod, styles))
 
 
 def _map_floats(manifest: Manifest, objective: Objective, regions: int) -> float:

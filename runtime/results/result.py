@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.runtime.pictures.image import Picture
@@ -59,6 +61,8 @@ class Result:
     """The picture, (height, width, 3) float32 RGB in [0, 1], and how it came about."""
 
     image: Picture = field(repr=False)
+    alpha: NDArray[np.float32] | None = field(repr=False)
+    """How opaque it is, (height, width) in [0, 1]; None: all of it is."""
     loss: float
     terms: dict[str, float]
     initial_terms: dict[str, float]
@@ -115,6 +119,7 @@ class Result:
             format=format,
             depth=depth,
             jpeg_quality=jpeg_quality,
+            alpha=self.alpha,
         )
 
     def _repr_png_(self) -> bytes:

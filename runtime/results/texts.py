@@ -86,8 +86,8 @@ class Painted:
         given: Any = {name: v for name, v in vars(plan.settings).items() if v is not None}
         there = {"content": sizes.content is not None, "image": sizes.image is not None}
         try:
-            counts = {"styles": len(sizes.styles), "regions": len(sizes.regions)}
-            settings = resolve(manifest, given, **counts, **there)
+            styles, regions = len(sizes.styles), len(sizes.regions)
+            settings = resolve(manifest, given, styles=styles, regions=regions, **there)
             made = make_plan(manifest, settings, sizes, ENDLESS)
         except (SettingError, ArithmeticError, ValueError):
             made = None

@@ -17,6 +17,7 @@ Color = Literal["style", "content", "match"]
 Optimizer = Literal["lbfgs", "adam"]
 Quality = Literal["draft", "normal", "high"]
 Original = Literal["original"]
+Alpha = Literal["white", "keep", "ignore"]
 
 MIN_SIDE, MAX_SIDE = 16, 16384
 """Pixels."""
@@ -122,6 +123,11 @@ class Settings:
         least=0,
         most=1,
         commands=STYLIZE,
+    )
+    alpha: Alpha = setting(
+        "Transparent pictures are laid on white; keep: the result is as transparent as the "
+        "content, in formats that can be; ignore: colors are taken as they are stored.",
+        "white",
     )
     blend: tuple[float, ...] = setting(
         "Weight of a style beside the others, one for each; none are equal ones.",
@@ -250,6 +256,7 @@ class SettingsKeywords(TypedDict, total=False):
     style_scale: float | None
     color: Color | None
     color_strength: float | None
+    alpha: Alpha | None
     blend: Sequence[float] | None
     content_weight: float | None
     style_weight: float | None

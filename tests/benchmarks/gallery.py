@@ -1,4 +1,8 @@
-"""`make gallery`: the pictures of docs and README.md, from what is packaged and scikit-image's."""
+"""`make gallery`: the pictures of docs and README.md, from what is packaged and scikit-image's.
+
+``regions`` needs a bundle with ``gatys-conv4-regions``, as ``make artifacts`` exports it; another
+is named by IMPASTO_MODEL.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,13 @@ import numpy as np
 from PIL import Image
 from settings import ROOT
 
-from impasto.runtime import Engine
+from impasto.runtime import Engine, Region, read_picture
 
 MODELS = ROOT / "models"
 IMAGES = ROOT / "docs" / "images"
 SIZE, SMALL = 512, 320
 """Of a picture that is shown alone, and of those that are shown side by side."""
-ALONE = ("stylize", "example")
+ALONE = ("stylize", "example", "regions")
 ROWS: dict[str, list[dict[str, Any]]] = {
     "presets": [{"preset": name} for name in ("paint", "bold", "gatys2016")],
     "detail": [{"detail": detail} for detail in (0.0, 0.5, 1.0)],
@@ -38,10 +42,13 @@ def main() -> None:
     known = [*ALONE, *ROWS]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
-    engine = Engine.load("vgg19")
+    engine = Engine.load()
     for name in parser.parse_args().names or known:
         pair, rows = _pair(name), ROWS.get(name)
-        picture = _row(engine, pair, rows) if rows else _painted(engine, pair, size=SIZE)
+        if name == "regions":
+            picture = _regions(engine)
+        else:
+            picture = _row(engine, pair, rows) if rows else _painted(engine, pair, size=SIZE)
         _save(picture, IMAGES / f"{name}.jpg")
         print(f"docs/images/{name}.jpg", flush=True)
 
@@ -68,6 +75,21 @@ def _row(engine: Engine, pair: Pair, settings: list[dict[str, Any]]) -> np.ndarr
     """Pictures side by side."""
     pictures = [_painted(engine, pair, **{"size": SMALL} | given) for given in settings]
     return np.concatenate(pictures, axis=1)
+
+
+def _regions(engine: Engine) -> np.ndarray[Any, Any]:
+    """A photograph; its sky like one painting and the rest like another; the sky painted again."""
+    photo = read_picture(_photograph("rocket.jpg"), within=(SMALL * 2 // 3, SMALL))
+    sky = ((photo[:, :, 2] - photo[:, :, 0]) / 0.1).clip(0, 1)  # what is blue
+    terrace, shapes, wave = (
+        MODELS / "paintings" / f"{name}.jpg"
+        for name in ("cafe-terrace", "composition-viii", "great-wave")
+    )
+    both = engine.stylize(photo, shapes, regions=[Region(sky, terrace)], size=SMALL).image
+    again = engine.stylize(photo, regions=[Region(sky, wave)], init_image=both, size=SMALL).image
+    untouched = sky == 0
+    assert np.array_equal(again[untouched], both[untouched])
+    return np.concatenate([photo, both, again], axis=1)
 
 
 def _painted(engine: Engine, pair: Pair, **settings: Any) -> np.ndarray[Any, Any]:

@@ -68,7 +68,10 @@ class JobBody(Wishes):
     content: Picture | None = Field(None, description="None: a texture of the style.")
     styles: list[Picture] = Field([], max_length=16)
     init_image: Picture | None = None
-    masks: dict[str, Picture] = Field({}, description="Gray pictures by the name of their term.")
+    masks: dict[str, Picture] = Field(
+        {},
+        description="Gray pictures: style_1 is where that style is painted; others by their term.",
+    )
 
 
 def request_body() -> dict[str, Any]:

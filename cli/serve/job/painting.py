@@ -20,7 +20,7 @@ from impasto.runtime import (
 
 from .folder import JobFolder, Order, write_jpeg
 from .here import here
-from .masks import read_masks
+from .masks import read_masks, read_regions
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -107,9 +107,14 @@ class Painting:
     def _submitted(self, jobs: Jobs) -> Job:
         folder, order = self.folder, self.order
         image = folder.picture("init_image") if "init_image" in order.pictures else None
+        guided, settings = read_regions(folder, order), dict(order.settings)
+        blend = settings.get("blend", ())
+        if guided.regions and len(blend) == len(guided.order):
+            settings["blend"] = [blend[k] for k in guided.order]
         return jobs.submit(
             folder.picture("content") if "content" in order.pictures else None,
-            folder.styles(order),
+            guided.styles,
+            regions=guided.regions,
             init_image=image,
             maps=read_masks(folder, order),
             deadline=order.deadline,
@@ -117,7 +122,7 @@ class Painting:
             checkpoint=self.folder.checkpoint,
             notes=here(self._engine),
             **self._common(),
-            **order.settings,
+            **settings,
         )
 
     def _resumed(self, jobs: Jobs) -> Job | None:

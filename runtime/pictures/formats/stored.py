@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
+Shown = Literal["white", "stored", "opacity"]
+"""Of a picture that is transparent: its colours on white, as they are stored, or how opaque it is.
+"""
+
+
 class Stored:
     """``height`` and ``width`` are those of the stored rows; ``orientation`` is EXIF's, 1 to 8.
 
@@ -45,6 +50,7 @@ class Stored:
         self.extent: tuple[float, float] = self.height, self.width
         self.orientation: int = _orientation(image)
         self.profile: bytes | None = unless_broken(lambda: _profile(image), None)
+        self.shown: Shown = "white"
         self.raw_mode: str
         self.raw_white: int | None
         self.raw_mode, self.raw_white = raw_mode(image)
@@ -79,11 +85,13 @@ class Stored:
         self.prepare()
 
     def rows(self, top: int, bottom: int) -> NDArray[np.float32]:
-        """Make (bottom - top, width, 3) float32 RGB in [0, 1], on white, of the stored rows."""
+        """Make (bottom - top, width, 3) float32 in [0, 1] of the stored rows: see ``shown``."""
         colour, alpha = self.layers((0, top, self.width, bottom))
+        if self.shown == "opacity":
+            colour = np.ones_like(colour) if alpha is None else alpha
         if colour.shape[2] == 1:
             colour = np.repeat(colour, 3, axis=2)
-        if alpha is not None:
+        if alpha is not None and self.shown == "white":
             colour *= alpha
             colour += 1 - alpha
         return colour

@@ -1,4 +1,4 @@
-"""PNG and TIFF of RGB with 16 bits a channel, which Pillow does not write."""
+"""PNG and TIFF of RGB or RGBA with 16 bits a channel, which Pillow does not write."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _LENGTHS = {_SHORT: 2, _LONG: 4, _BYTE: 1, _UNDEFINED: 1}
 
 
 def png(samples: NDArray[np.uint16], chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The file of (height, width, 3) samples; ``chunks`` go before them (PNG, 3rd edition)."""
-    height, width, _ = samples.shape
-    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    """The file of (height, width, 3 or 4) samples; ``chunks`` go before them (PNG, 3rd edition)."""
+    height, width, channels = samples.shape
+    header = struct.pack(">IIBBBBB", width, height, 16, 6 if channels == 4 else 2, 0, 0, 0)
     parts = [b"\x89PNG\r\n\x1a\n", _chunk(b"IHDR", header)]
     parts += [_chunk(name, data) for name, data in chunks]
     parts += [_chunk(b"IDAT", data) for data in _deflated(samples)]
@@ -32,26 +32,28 @@ def png(samples: NDArray[np.uint16], chunks: Iterable[tuple[bytes, bytes]]) -> b
 
 
 def tiff(samples: NDArray[np.uint16], profile: bytes, xmp: bytes) -> bytes:
-    """The file of (height, width, 3) samples, uncompressed in one strip (TIFF 6.0).
+    """The file of (height, width, 3 or 4) samples, uncompressed in one strip (TIFF 6.0).
 
     Raises:
         ValueError: it is too large for a TIFF.
     """
-    height, width, _ = samples.shape
+    height, width, channels = samples.shape
     if samples.nbytes > LONGEST:
         raise ValueError("a TIFF holds at most 4 GB")
     entries = {
         256: (_LONG, 1, struct.pack("<I", width)),
         257: (_LONG, 1, struct.pack("<I", height)),
-        258: (_SHORT, 3, struct.pack("<3H", 16, 16, 16)),
+        258: (_SHORT, channels, struct.pack(f"<{channels}H", *[16] * channels)),
         259: (_SHORT, 1, struct.pack("<H", 1)),  # uncompressed
         262: (_SHORT, 1, struct.pack("<H", 2)),  # RGB
         273: (_LONG, 1, b""),  # where the strip begins: known below
-        277: (_SHORT, 1, struct.pack("<H", 3)),
+        277: (_SHORT, 1, struct.pack("<H", channels)),
         278: (_LONG, 1, struct.pack("<I", height)),
         279: (_LONG, 1, struct.pack("<I", samples.nbytes)),
         284: (_SHORT, 1, struct.pack("<H", 1)),  # channels side by side
     }
+    if channels == 4:
+        entries[338] = (_SHORT, 1, struct.pack("<H", 2))  # opacity, colours not multiplied by it
     if xmp:
         entries[700] = (_BYTE, len(xmp), xmp)
     entries[34675] = (_UNDEFINED, len(profile), profile)
@@ -78,7 +80,7 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 def _deflated(samples: NDArray[np.uint16]) -> Iterator[bytes]:
     """The rows, each less the one above (filter 2: pictures are smooth), compressed."""
     packer = zlib.compressobj(6)
-    above = np.zeros((1, samples.shape[1] * 6), np.uint8)
+    above = np.zeros((1, samples[0].nbytes), np.uint8)
     for top in range(0, len(samples), ROWS):
         band = samples[top : top + ROWS].astype(">u2")
         rows = band.reshape(len(band), -1).view(np.uint8)

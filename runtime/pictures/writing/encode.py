@@ -39,6 +39,8 @@ SUFFIXES: dict[str, Format] = {
 }
 DEEP = ("png", "tiff")
 """Formats that have 16 bits a channel."""
+CLEAR = ("png", "webp", "avif", "tiff")
+"""Formats that can be transparent."""
 _OPTIONS: dict[Format, dict[str, Any]] = {
     "jpeg": {"subsampling": 0},  # full colour resolution, 4:4:4
     "webp": {"quality": 95},
@@ -111,6 +113,7 @@ def write_image(
     format: str | None = None,
     depth: int | None = None,
     jpeg_quality: int | None = None,
+    alpha: NDArray[np.float32] | None = None,
 ) -> None:
     """Write ``picture``, (height, width, 3) RGB clipped to [0, 1], as sRGB.
 
@@ -118,13 +121,18 @@ def write_image(
     PNG by default. ``depth`` is 8 or, for PNG and TIFF, 16 bits a channel. The file carries
     ``parameters`` as texts, and the profile of sRGB. At a path it appears whole or not at all, and
     takes the place of another only with ``overwrite``; then a link is followed, and the mode is
-    kept.
+    kept. With ``alpha``, (height, width) in [0, 1], it is as opaque as that says; a JPEG is laid on
+    white.
 
     Raises:
         ImageError: the picture cannot be encoded or written.
         SettingError: a value is out of range, or the format has not so many bits.
     """
     how = encoding(target, format=format, depth=depth, jpeg_quality=jpeg_quality)
+    if alpha is not None:
+        opacity = alpha[:, :, None]
+        on_white = picture * opacity + (1 - opacity)
+        picture = np.concatenate([picture, opacity], 2) if how.format in CLEAR else on_white
     if not isinstance(target, str | os.PathLike):
         if not callable(getattr(target, "write", None)):
             kind = type(target).__name__
@@ -218,7 +226,7 @@ def _chunks(texts: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
 
 
 def _check_shape(picture: NDArray[np.float32], name: str) -> None:
-    if picture.ndim != 3 or picture.shape[2] != 3:
+    if picture.ndim != 3 or picture.shape[2] not in (3, 4):
         raise ImageError(
             f"the picture for {name} has shape {picture.shape}, not (height, width, 3)"
         )
