@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import tomllib
 from typing import Any
 
@@ -21,7 +22,7 @@ def with_config(given: Given, command: str) -> Given:
         ImpastoError: the file cannot be read, or is no TOML.
         SettingError: it has a value that makes no sense, or one that there is not.
     """
-    path = given.files.get("config")
+    given, path = _with_image(given), given.files.get("config")
     if path is None:
         return given
     try:
@@ -40,6 +41,16 @@ def with_config(given: Given, command: str) -> Given:
     check_all(Settings, found)
     check_all(Machine, machine)
     return Given(given.files, _merged(found, given.settings), machine | given.machine)
+
+
+def _with_image(given: Given) -> Given:
+    """``--init result.png`` is ``--init-image result.png``, where there is such a file."""
+    word = given.settings.get("init")
+    if word in (None, *describe(Settings)["init"].choices) or not os.path.isfile(word):
+        return given
+    settings = {name: value for name, value in given.settings.items() if name != "init"}
+    files = {"init_image": word, **given.files}
+    return Given(files, settings, given.machine, given.service)
 
 
 def show(command: str, given: Given) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-import os
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -117,21 +116,9 @@ def _given(fields: Mapping[str, tuple[type[Any], Described]], options: dict[str,
         if value in (None, [], ()) or (field.hint is bool and value is False):
             continue
         found[kind][name] = _collected(field, value)
-    _first_image(fields, found)
     if paintings:
         found[Files]["style"] = paintings + found[Files].get("style", ())
     return Given(found[Files], found[Settings], found[Machine], found[Service])
-
-
-def _first_image(
-    fields: Mapping[str, tuple[type[Any], Described]], found: dict[type[Any], dict[str, Any]]
-) -> None:
-    """``--init result.png`` is ``--init-image result.png``, where there is such a file."""
-    word = found[Settings].get("init")
-    if word is None or "init_image" in found[Files] or "init_image" not in fields:
-        return
-    if word not in fields["init"][1].choices and os.path.isfile(word):
-        found[Files]["init_image"] = found[Settings].pop("init")
 
 
 def _collected(field: Described, value: Any) -> Any:

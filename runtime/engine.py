@@ -115,9 +115,7 @@ class Engine:
         regions: int = 0,
         **given: Unpack[SettingsKeywords],
     ) -> Settings:
-        """The Settings of a run with a content, so many styles and a first image, or without.
-
-        ``regions``: how many, if styles are of those.
+        """The Settings of a run with a content, a first image, so many styles and regions.
 
         Raises:
             SettingError: a value is out of range, unknown, or at odds with another.
@@ -142,8 +140,7 @@ class Engine:
             content: the picture to paint: a path, the bytes of a file, a binary file object, a PIL
                 image, or an array (H, W, 3) of uint8 or of floats in [0, 1]. None: a texture, of
                 the style's shape.
-            style: one picture or several to paint like; None: content alone. With regions: what
-                the rest is painted like; None: the rest stays as it is.
+            style: one picture or several to paint like, or to paint the rest of the regions like.
             regions: parts of the content with styles of their own, at most 8, the rest among them.
             init_image: a picture to begin with, instead of what ``init`` says.
             maps: regions and given maps, (height, width, channels), by the terms' input.

@@ -7,7 +7,6 @@ enough to compute with.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,15 +18,13 @@ from .manifest import (
     CONFORMANCE,
     IMAGE,
     MOST_REGIONS,
-    REGIONS,
     WEIGHTS,
     Manifest,
     Objective,
     Shape,
-    Term,
 )
 from .scan import Contents, Port, scan
-from .signatures import expected_signatures
+from .signatures import MOST_CHANNELS, MOST_FLOATS, expected_signatures, short, term_faults
 
 OPSETS = range(17, 19)
 FLOAT32 = 1
@@ -39,9 +36,6 @@ MOST_ENTRIES = 100
 """Files, layers, terms, and what else there is several of."""
 MOST_PIXELS = 4096
 """Of a stride, an alignment, a margin."""
-MOST_CHANNELS = 1 << 16
-MOST_FLOATS = 1 << 26
-"""Of all statistics, and of a shape that does not grow with the picture."""
 MOST_PER_PIXEL = 1e6
 LEAST_PER_PIXEL = 100.0
 """What a graph may say that it takes, if the plan does not ask it."""
@@ -139,9 +133,9 @@ def _files(manifest: Manifest) -> Iterator[str]:
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*\.onnx", name) and name != WEIGHTS:
             yield f"a bundle cannot hold a file named {name!r}"
         if file.size > (most := MOST_BYTES[name[name.rindex(".") :]]):
-            yield f"{name}: {_short(file.size)} bytes are more than {most}"
+            yield f"{name}: {short(file.size)} bytes are more than {most}"
     if (own := manifest.conformance) and own.size > MOST_BYTES[".json"]:
-        yield f"{CONFORMANCE}: {_short(own.size)} bytes are too many"
+        yield f"{CONFORMANCE}: {short(own.size)} bytes are too many"
     parts: list[Collection[Any]] = [
         manifest.presets,
         manifest.objectives,
@@ -179,26 +173,26 @@ def _encoder(manifest: Manifest) -> Iterator[str]:
     if not 1 <= canvas.channels <= MOST_CHANNELS or not canvas.low < canvas.high:
         yield "canvas: it has no channels, or no range"
     if not all(1 <= side <= MOST_PIXELS for side in encoder.alignment):
-        yield f"alignment: {_short(encoder.alignment)} must be 1 to {MOST_PIXELS}"
+        yield f"alignment: {short(encoder.alignment)} must be 1 to {MOST_PIXELS}"
     for name, layer in encoder.layers.items():
         if not 1 <= layer.channels <= MOST_CHANNELS:
-            yield f"layer {name}: {_short(layer.channels)} must be 1 to {MOST_CHANNELS} channels"
+            yield f"layer {name}: {short(layer.channels)} must be 1 to {MOST_CHANNELS} channels"
         for stride, unit in zip(layer.stride, encoder.alignment, strict=True):
             if stride < 1 or unit % stride:
-                yield f"layer {name}: the stride {_short(stride)} does not divide the alignment"
+                yield f"layer {name}: the stride {short(stride)} does not divide the alignment"
     if not 1 <= manifest.optimizers.history_size <= MOST_HISTORY:
-        size = _short(manifest.optimizers.history_size)
+        size = short(manifest.optimizers.history_size)
         yield f"history_size: {size} must be 1 to {MOST_HISTORY}"
 
 
 def _objective(manifest: Manifest, objective: Objective) -> Iterator[str]:
     for margin, unit in zip(objective.margin, manifest.encoder.alignment, strict=True):
         if not 0 <= margin <= MOST_PIXELS or margin % unit:
-            yield f"margin: {_short(margin)} must be a multiple of the alignment, to {MOST_PIXELS}"
+            yield f"margin: {short(margin)} must be a multiple of the alignment, to {MOST_PIXELS}"
     for term in objective.terms:
         if not re.fullmatch(NAME, term.name) or term.layer not in (*manifest.encoder.layers, IMAGE):
             yield f"term {term.name[:60]!r}: no such name, or no such layer"
-        for fault in _term(manifest, term):
+        for fault in term_faults(manifest, term, _height(manifest)):
             yield f"term {term.name[:60]}: {fault}"
     if sum(objective.parts) * (MOST_REGIONS if objective.is_guided else 1) > MOST_FLOATS:
         yield f"its statistics have more than {MOST_FLOATS} numbers"
@@ -208,55 +202,25 @@ def _objective(manifest: Manifest, objective: Objective) -> Iterator[str]:
         yield "two terms or two inputs have one name"
 
 
-def _term(manifest: Manifest, term: Term) -> Iterator[str]:
-    guided = term.sums[:1] == (REGIONS,)
-    numbers = [n for n in (term.sums[1:] if guided else term.sums) if isinstance(n, int)]
-    if (
-        len(numbers) + guided < len(term.sums)
-        or min(numbers, default=1) < 1
-        or math.prod(map(float, numbers)) > MOST_FLOATS
-        or guided != any(value.source == "regions" for value in term.inputs)
-    ):
-        yield f"its statistics have the shape {_short(term.sums)}"
-        return
-    layer = manifest.layer(term.layer)
-    sides = tuple(
-        axis // stride if isinstance(axis, int) else axis if stride == 1 else f"{axis}/{stride}"
-        for axis, stride in zip((_height(manifest), "width"), layer.stride, strict=True)
-    )
-    for value in term.inputs:
-        channels = value.shape[1] if len(value.shape) == 4 else 0
-        if value.source in ("content", "style_map"):
-            channels = layer.channels
-        elif value.source in ("region", "regions"):
-            channels = 1
-        good = isinstance(channels, int) and 1 <= channels <= MOST_CHANNELS
-        if value.source == "style" and value.shape == term.sums:
-            continue
-        count = REGIONS if value.source == "regions" else 1
-        if value.source == "style" or not good or value.shape != (count, channels, *sides):
-            yield f"its input {value.name[:60]!r} cannot have the shape {_short(value.shape)}"
-
-
 def _presets(manifest: Manifest) -> Iterator[str]:
     for name, preset in manifest.presets.items():
         settings = preset.settings
         objective = manifest.objectives.get(_text(settings, "objective", manifest.objectives))
         if objective is None:
-            yield f"preset {name}: there is no objective {_short(settings['objective'])}"
+            yield f"preset {name}: there is no objective {short(settings['objective'])}"
         elif _text(settings, "pooling", objective.poolings) not in objective.poolings:
-            yield f"preset {name}: its objective has no pooling {_short(settings['pooling'])}"
+            yield f"preset {name}: its objective has no pooling {short(settings['pooling'])}"
         levels = manifest.signatures[manifest.optimizers.lbfgs].inputs.get("preconditioner", ())
         pyramid = settings.get("preconditioner_pyramid")
         if pyramid is not None and not (isinstance(pyramid, list) and (len(pyramid),) == levels):
-            yield f"preset {name}: preconditioner_pyramid: the graph takes {_short(levels)} numbers"
+            yield f"preset {name}: preconditioner_pyramid: the graph takes {short(levels)} numbers"
         for key, value in settings.items():
             held = list(value.values()) if isinstance(value, dict) else value
             numbers: list[Any] = held if isinstance(held, list) else [held]
             if len(numbers) > MOST_ENTRIES or any(
                 isinstance(number, int | float) and abs(number) > MOST_SETTING for number in numbers
             ):
-                yield f"preset {name}: {key[:60]}: {_short(value)} is too large"
+                yield f"preset {name}: {key[:60]}: {short(value)} is too large"
 
 
 def _text(settings: Mapping[str, Any], key: str, default: Iterable[str]) -> str:
@@ -280,7 +244,7 @@ def _height(manifest: Manifest) -> int | str:
 def _signatures(manifest: Manifest) -> Iterator[str]:
     image, height = _image(manifest), _height(manifest)
     if len(image) != 4 or image[2] != height:
-        yield f"its image has the shape {_short(image)}"
+        yield f"its image has the shape {short(image)}"
     image = (1, manifest.canvas.channels, height, "width")
     for file, (inputs, outputs) in expected_signatures(manifest, image).items():
         signature = manifest.signatures[file]
@@ -313,9 +277,5 @@ def _per_pixel(manifest: Manifest) -> Iterator[tuple[str, float]]:
 def _unlike(what: str, wanted: Mapping[str, Shape], found: Mapping[str, Shape]) -> str:
     for name, shape in wanted.items():
         if found.get(name) != shape:
-            return f"of its {what}, {name[:60]!r} must be {_short(shape)}"
+            return f"of its {what}, {name[:60]!r} must be {short(shape)}"
     return f"its {what} must be {', '.join(wanted)[:200]}, in that order"
-
-
-def _short(value: object) -> str:
-    return str(value)[:60]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
-from .manifest import MAPS, OWN, Manifest, Objective, Shape, Source
+from .manifest import MAPS, OWN, REGIONS, Manifest, Objective, Shape, Source, Term
 
 Shapes = list[tuple[str, Shape]]
 """Of inputs or outputs, in order."""
+MOST_CHANNELS = 1 << 16
+MOST_FLOATS = 1 << 26
+"""Of all statistics, and of a shape that does not grow with the picture."""
 
 
 def expected_signatures(manifest: Manifest, image: Shape) -> dict[str, tuple[Shapes, Shapes]]:
@@ -85,3 +89,39 @@ def _optimizers(manifest: Manifest, image: Shape) -> Iterator[tuple[str, tuple[S
             ],
         ),
     )
+
+
+def term_faults(manifest: Manifest, term: Term, height: int | str) -> Iterator[str]:
+    """What is wrong with a term of images of a height."""
+    guided = term.sums[:1] == (REGIONS,)
+    numbers = [n for n in (term.sums[1:] if guided else term.sums) if isinstance(n, int)]
+    if (
+        len(numbers) + guided < len(term.sums)
+        or min(numbers, default=1) < 1
+        or math.prod(map(float, numbers)) > MOST_FLOATS
+        or guided != any(value.source == "regions" for value in term.inputs)
+    ):
+        yield f"its statistics have the shape {short(term.sums)}"
+        return
+    layer = manifest.layer(term.layer)
+    sides = tuple(
+        axis // stride if isinstance(axis, int) else axis if stride == 1 else f"{axis}/{stride}"
+        for axis, stride in zip((height, "width"), layer.stride, strict=True)
+    )
+    for value in term.inputs:
+        channels = value.shape[1] if len(value.shape) == 4 else 0
+        if value.source in ("content", "style_map"):
+            channels = layer.channels
+        elif value.source in ("region", "regions"):
+            channels = 1
+        good = isinstance(channels, int) and 1 <= channels <= MOST_CHANNELS
+        if value.source == "style" and value.shape == term.sums:
+            continue
+        count = REGIONS if value.source == "regions" else 1
+        if value.source == "style" or not good or value.shape != (count, channels, *sides):
+            yield f"its input {value.name[:60]!r} cannot have the shape {short(value.shape)}"
+
+
+def short(value: object) -> str:
+    """As sentences have it."""
+    return str(value)[:60]

@@ -60,6 +60,9 @@ class Inputs:
             SettingError: there are too many regions, or nothing that they are regions of.
         """
         found: dict[int, Source] = {}
+        if isinstance(content, list | tuple):
+            mend = "give one: paint each alone, or lay them into one picture first"
+            raise SettingError("content", len(content), mend)
 
         def once(source: Source, name: str) -> Source:
             if id(source) not in found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -135,8 +136,11 @@ def read_mask(
     Raises:
         ImageError: it is damaged, takes more memory, or is empty.
     """
+    source = unpack(packed)
+    if isinstance(source, str | os.PathLike):
+        name = str(source)
     picture = read_picture(
-        unpack(packed), name=name, max_pixels=max_pixels, within=cover, memory=memory, least=(1, 1)
+        source, name=name, max_pixels=max_pixels, within=cover, memory=memory, least=(1, 1)
     )
     gray = picture.mean(2, keepdims=True)
     if gray.max() <= EMPTY:

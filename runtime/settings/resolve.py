@@ -137,7 +137,8 @@ def term_weights(
             bool(sources & {"style", "style_map"}) and not style
         )
         elsewhere = bool(layer) and "content" in sources and term.layer != layer
-        weight = by_head.get(term.name, by_head.get(term.head, term.weight))
+        of_layer = by_head.get(term.layer, 1.0)
+        weight = by_head.get(term.name, of_layer * by_head.get(term.head, term.weight))
         found.append(0.0 if absent or elsewhere else weight)
     if not any(found):
         raise SettingError("weights", settings.weights, "every weight is 0: nothing to optimise")
@@ -147,7 +148,7 @@ def term_weights(
 
 
 def _check_names(terms: Sequence[Term], settings: Settings) -> None:
-    names = {name for term in terms for name in (term.name, term.head)}
+    names = {name for term in terms for name in (term.name, term.head, term.layer)}
     there = ", ".join(term.name for term in terms)
     mend = f"this objective has {there}; `impasto export` makes bundles with other layers"
     for name in settings.weights:

@@ -143,7 +143,8 @@ class Settings:
     )
     tv_weight: float = setting("Weight of the total variation.", 0.0, least=0, most=MAX_WEIGHT)
     weights: dict[str, float] = setting(
-        "Weight of a head (means) or of a single term (style.conv1_1).",
+        "Weight of a head (means) or of one term (style.conv1_1), or a factor for all terms of "
+        "a layer (conv1_1).",
         factory=dict,
         least=0,
         most=MAX_WEIGHT,

@@ -85,8 +85,9 @@ def _regions(engine: Engine) -> np.ndarray[Any, Any]:
         MODELS / "paintings" / f"{name}.jpg"
         for name in ("cafe-terrace", "composition-viii", "great-wave")
     )
-    both = engine.stylize(photo, shapes, regions=[Region(sky, terrace)], size=SMALL).image
-    again = engine.stylize(photo, regions=[Region(sky, wave)], init_image=both, size=SMALL).image
+    settings: Any = {"size": SMALL, "content_weight": 16.0}
+    both = engine.stylize(photo, shapes, regions=[Region(sky, terrace)], **settings).image
+    again = engine.stylize(photo, regions=[Region(sky, wave)], init_image=both, **settings).image
     untouched = sky == 0
     assert np.array_equal(again[untouched], both[untouched])
     return np.concatenate([photo, both, again], axis=1)

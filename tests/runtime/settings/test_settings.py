@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 
 from impasto.runtime import Engine, Field, Files, Machine, SettingError, Settings, describe
-from impasto.runtime.settings import MachineKeywords, RunKeywords, SettingsKeywords, resolve, shares
+from impasto.runtime.settings import (
+    MachineKeywords,
+    RunKeywords,
+    SettingsKeywords,
+    resolve,
+    shares,
+    term_weights,
+)
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +192,39 @@ def test_what_there_is_not_is_named_with_what_is_like_it(engine: Engine) -> None
     ],
 )
 def test_what_each_style_counts_for(blend: tuple[float, ...], expected: tuple[float, ...]) -> None:
-    assert shares(dataclasses.replace(Settings(), blend=blend), 2) == expected
+    assert shares(dataclasses.replace(Settings(), blend=blend), (0, 0)) == expected
+
+
+def test_a_style_counts_for_a_share_of_its_region() -> None:
+    settings = dataclasses.replace(Settings(), blend=(1.0, 3.0, 7.0))
+    assert shares(settings, (0, 0, 1)) == (0.25, 0.75, 1.0)
+    assert shares(Settings(), (0, 1, 1)) == (1.0, 0.5, 0.5)
+    with pytest.raises(SettingError, match="give every region a style of a weight above 0"):
+        shares(dataclasses.replace(Settings(), blend=(1.0, 0.0)), (0, 1))
+
+
+def test_weights_are_of_heads_of_layers_and_of_terms(engine: Engine) -> None:
+    terms = engine.manifest.objectives["gatys"].terms
+    given = {"style": 8.0, "conv2_1": 0.5, "conv4_2": 3.0, "style.conv3_1": 7.0, "conv3_1": 9.0}
+    settings = engine.settings(objective="gatys", weights=given, content_weight=2.0, tv_weight=0.1)
+    found = term_weights(terms, settings, content=True, style=True)
+    expected = {
+        "content.conv4_2": 6.0,
+        "style.conv1_1": 8.0,
+        "style.conv2_1": 4.0,
+        "style.conv3_1": 7.0,  # a term that is named has no factor
+        "style.conv4_1": 8.0,
+        "style.conv5_1": 8.0,
+        "tv": 0.1,
+    }
+    assert dict(zip([term.name for term in terms], found, strict=True)) == expected
+    with pytest.raises(SettingError, match="weights='conv9_1': this objective has"):
+        engine.settings(weights={"conv9_1": 1.0})
+
+
+def test_several_contents_are_refused_in_words(engine: Engine) -> None:
+    with pytest.raises(SettingError, match="content=2: give one: paint each alone"):
+        engine.start(["a.jpg", "b.jpg"], "c.jpg")  # type: ignore[arg-type]
 
 
 def test_weights_whose_sum_is_too_large_for_float32_are_refused(engine: Engine) -> None:
