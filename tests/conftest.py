@@ -49,11 +49,9 @@ class Guided(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def guided(tmp_path_factory: pytest.TempPathFactory) -> Guided:
-    """Two small convolutions; ``gatys`` and ``gatys-regions``."""
+def guided() -> Guided:
+    """Two small convolutions; ``gatys`` and ``gatys-regions``: see tests/data/README.md."""
     import torch
-
-    from impasto.export import Recipe, export_bundle
 
     path = Path(__file__).parent / "export" / "own.py"
     spec = importlib.util.spec_from_file_location("own", path)
@@ -61,8 +59,4 @@ def guided(tmp_path_factory: pytest.TempPathFactory) -> Guided:
     assert spec.loader
     own = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(own)
-    folder = tmp_path_factory.mktemp("guided") / "bundle"
-    recipe = Recipe(["second"], ["first", "second"], history_size=3, regions=["gatys"])
-    encoder = own.Plain()
-    export_bundle(folder, encoder, recipe)
-    return Guided(folder, encoder.to(torch.float64))
+    return Guided(Path(__file__).parent / "data" / "guided", own.Plain().to(torch.float64))
