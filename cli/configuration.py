@@ -45,8 +45,8 @@ def with_config(given: Given, command: str) -> Given:
 
 def _with_image(given: Given) -> Given:
     """``--init result.png`` is ``--init-image result.png``, where there is such a file."""
-    word = given.settings.get("init")
-    if word in (None, *describe(Settings)["init"].choices) or not os.path.isfile(word):
+    word = given.settings.get("init", "")
+    if word in describe(Settings)["init"].choices or not os.path.isfile(word):
         return given
     settings = {name: value for name, value in given.settings.items() if name != "init"}
     files = {"init_image": word, **given.files}
