@@ -49,10 +49,10 @@ def test_every_field_serves_a_command_that_there_is() -> None:
 
 def test_the_api_takes_every_field_and_nothing_else() -> None:
     taken = {*inspect.signature(Engine.start).parameters} - {"self", "given"}
-    assert taken == {"content", "style", "init_image", "maps"}
+    assert taken == {"content", "style", "init_image", "maps", "regions"}
     more = {*inspect.signature(Engine.stylize).parameters} - {"self", "given"} - taken
     assert more == {"on_step", "cancel"}
-    assert taken - {"maps"} <= {*describe(Files)}
+    assert taken - {"maps", "regions"} <= {*describe(Files)}  # --region names files
 
 
 def test_settings_as_toml_are_read_again(impasto: Program, tmp_path: Path) -> None:
