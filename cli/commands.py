@@ -80,6 +80,16 @@ COMMANDS = {
         ("estimate photo.jpg", "estimate photo.jpg painting.jpg --size 4096 --memory 3GB"),
         "reports.report:estimate",
     ),
+    "batch": Entry(
+        "Paint folders of pictures, each in each style.",
+        "What is there of the same picture and settings is skipped, so a batch that was killed "
+        "goes on where it was. What fails is in failures.jsonl. Exit code 3: some failed.",
+        (
+            "batch photos --style painting.jpg -o painted --recursive",
+            "batch rows.csv -o painted --shard 2/8 --quality draft",
+        ),
+        "batch.command:batch",
+    ),
     "settings": Entry(
         "Print stylize's settings, as TOML for --config.",
         "",

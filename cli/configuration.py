@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import tomllib
+from dataclasses import replace
 from typing import Any
 
 from impasto.runtime import Engine, ImpastoError, Machine, Settings, check_all, describe
@@ -40,7 +41,8 @@ def with_config(given: Given, command: str) -> Given:
             del table[name]
     check_all(Settings, found)
     check_all(Machine, machine)
-    return Given(given.files, _merged(found, given.settings), machine | given.machine)
+    settings = _merged(found, given.settings)
+    return replace(given, settings=settings, machine=machine | given.machine)
 
 
 def _with_image(given: Given) -> Given:

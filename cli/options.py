@@ -15,12 +15,13 @@ from typer import Argument, BadParameter, Option
 
 from impasto.runtime import Described, Field, Files, Machine, Settings, describe
 
+from .batch.options import Folders
 from .serve.options import Service
 
 if TYPE_CHECKING:
     from impasto.runtime import Manifest
 
-KINDS: tuple[type[Any], ...] = (Files, Service, Settings, Machine)
+KINDS: tuple[type[Any], ...] = (Files, Folders, Service, Settings, Machine)
 GROUPS: dict[str, str] = {
     "what": "What",
     "looks": "How it looks",
@@ -40,11 +41,14 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
     "reconstruct": ("content",),
     "estimate": ("content", PAINTINGS),
     "resume": ("checkpoint_file",),
+    "batch": ("pictures",),
     "work": ("redis",),
     "show": ("painted",),
     "replay": ("painted", "content", PAINTINGS),
 }
 """What each command takes without a name: the first it needs, the others it may do without."""
+FREE = ("batch",)
+"""Commands that may do without the first, too."""
 NAMES: dict[Any, str] = {int: "whole number", float: "number"}
 
 Json = Annotated[bool, Option("--json", help="One JSON object a line on stdout.")]
@@ -59,6 +63,7 @@ class Given:
     settings: dict[str, Any]
     machine: dict[str, Any]
     service: dict[str, Any] = dataclasses.field(default_factory=dict)
+    batch: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def flag(name: str) -> str:
@@ -118,7 +123,7 @@ def _given(fields: Mapping[str, tuple[type[Any], Described]], options: dict[str,
         found[kind][name] = _collected(field, value)
     if paintings:
         found[Files]["style"] = paintings + found[Files].get("style", ())
-    return Given(found[Files], found[Settings], found[Machine], found[Service])
+    return Given(*(found[kind] for kind in (Files, Settings, Machine, Service, Folders)))
 
 
 def _collected(field: Described, value: Any) -> Any:
@@ -135,11 +140,12 @@ def _parameters(command: str) -> list[inspect.Parameter]:
     fields, positional = fields_of(command), POSITIONAL.get(command, ())
     hints = {name: _option(field) for name, (_, field) in fields.items() if name not in positional}
     for name in positional:
-        required = name == positional[0]
+        required = name == positional[0] and command not in FREE
         hints[name] = _paintings() if name == PAINTINGS else _argument(fields[name][1], required)
     order = [*positional, *(name for name in hints if name not in positional)]
     empty, keyword = inspect.Parameter.empty, inspect.Parameter.KEYWORD_ONLY
-    defaults: dict[str, Any] = {name: empty if name in positional[:1] else None for name in order}
+    needed = () if command in FREE else positional[:1]
+    defaults: dict[str, Any] = {name: empty if name in needed else None for name in order}
     defaults |= {name: False for name, (_, field) in fields.items() if field.hint is bool}
     return [
         inspect.Parameter(name, keyword, default=defaults[name], annotation=hints[name])

@@ -99,7 +99,7 @@ def _records(command: Any, ctx: Any) -> Iterator[tuple[str, str, str]]:
             yield GROUPS["what"], "PAINTING...", param.help
         elif param.name in fields:
             _, field = fields[param.name]
-            name = re.sub(r" <\w+>$", "", name)
+            name = re.sub(r" <[^>]+>$", "", name)
             yield GROUPS[field.group], name, about(field, param.required)
         else:
             yield "Options", name, text

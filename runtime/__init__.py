@@ -12,6 +12,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .batch import Batch as Batch
+    from .batch import Outcome as Outcome
+    from .batch import Row as Row
+    from .batch import Setup as Setup
+    from .batch import make_rows as make_rows
     from .bundle.bundle import Bundle as Bundle
     from .bundle.bundle import read_manifest as read_manifest
     from .bundle.manifest import Manifest as Manifest
@@ -65,6 +70,7 @@ if TYPE_CHECKING:
     from .settings import setting as setting
 
 _HOMES = {
+    ".batch": ("Batch", "Outcome", "Row", "Setup", "make_rows"),
     ".bundle.bundle": ("Bundle", "read_manifest"),
     ".bundle.manifest": ("Manifest",),
     ".checkpoint": ("CheckpointHeader", "read_checkpoint"),

@@ -46,6 +46,15 @@ def refusal(error: Exception) -> tuple[str | Field, ...]:
     return (_reason(error),)
 
 
+def is_full(error: BaseException | None) -> bool:
+    """Whether an error, or what it came from, says that a disk is full."""
+    while error is not None:
+        if getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, ReadOnlyFileError):
         return "is read-only; change its permissions or choose another name"

@@ -9,6 +9,7 @@ from .fields import PAINTING, PLANNING, Group, setting
 
 WRITING = (*PAINTING, "resume", "replay")
 KEEPING = (*PAINTING, "resume")
+LEAVING = (*WRITING, "batch")
 
 Format = Literal["png", "jpeg", "webp", "avif", "tiff"]
 
@@ -80,13 +81,13 @@ class Files:
         least=8,
         most=16,
         metavar="8|16",
-        commands=WRITING,
+        commands=LEAVING,
     )
-    jpeg_quality: int = setting("Of a JPEG.", 95, least=1, most=100, commands=WRITING)
+    jpeg_quality: int = setting("Of a JPEG.", 95, least=1, most=100, commands=LEAVING)
     no_metadata: bool = setting(
-        "Do not say in the file how it was painted.", False, commands=WRITING
+        "Do not say in the file how it was painted.", False, commands=LEAVING
     )
-    overwrite: bool = setting("Replace an existing output.", False, commands=WRITING)
+    overwrite: bool = setting("Replace an existing output.", False, commands=LEAVING)
     checkpoint: str | None = setting(
         "Keep the run in this file, to resume it from.",
         None,
@@ -121,9 +122,9 @@ class Files:
     json: bool = setting(
         "One JSON object a line on stdout.",
         False,
-        commands=(*WRITING, "estimate", "show"),
+        commands=(*LEAVING, "estimate", "show"),
     )
-    quiet: bool = setting("Say nothing but what goes wrong.", False, short="-q", commands=WRITING)
+    quiet: bool = setting("Say nothing but what goes wrong.", False, short="-q", commands=LEAVING)
     preview: bool = setting(
         "Draw the picture in the terminal as it comes.", False, commands=WRITING
     )

@@ -1,0 +1,1 @@
+"""``impasto batch``: folders of pictures."""

@@ -1,0 +1,8 @@
+"""Folders of pictures: rows, processes that paint them, and an index of what is painted."""
+
+from .batch import Batch, OnError, shard_name
+from .expand import make_rows
+from .painter import Outcome, Painter, Setup
+from .rows import Row
+
+__all__ = ["Batch", "OnError", "Outcome", "Painter", "Row", "Setup", "make_rows", "shard_name"]

@@ -1,0 +1,138 @@
+"""Rows: what a batch paints. A row is a picture, its styles, its settings and its output."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from impasto.runtime.errors import ImpastoError, SettingError
+from impasto.runtime.settings import Settings, check_all, describe
+
+TABLES = (".csv", ".jsonl")
+"""Suffixes of files that have a row in each line."""
+OWN = ("content", "style", "output")
+IGNORED = ("error",)
+"""What a batch says of a row that failed: the file that has them is a table, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One picture to paint, in one style or a blend of several."""
+
+    content: str
+    """A path, or an address for fsspec."""
+    styles: tuple[str, ...]
+    output: str
+    """Below the batch's folder, with slashes."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What is given of Settings; the rest is the preset's."""
+
+    def in_shard(self, number: int, count: int) -> bool:
+        """Whether it is in one of so many shards, from 1: by its output's name alone."""
+        digest = hashlib.sha256(self.output.encode("utf-8", "surrogatepass")).digest()
+        return int.from_bytes(digest[:8]) % count == number - 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in a table, which ``read_table`` reads again."""
+        own = {"content": self.content, "style": list(self.styles), "output": self.output}
+        return own | dict(self.settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a table: what it has of a row."""
+
+    where: str
+    """For sentences: ``rows.csv, line 7``."""
+    content: str
+    styles: tuple[str, ...]
+    output: str
+    """Empty: it is made from the others."""
+    settings: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, where: str, values: Mapping[str, Any]) -> Self:
+        """Of values by their columns; what is None or an empty text is not there.
+
+        Raises:
+            SettingError: a column is unknown, or a value makes no sense.
+            ImpastoError: there is no content.
+        """
+        given = {name: v for name, v in values.items() if v is not None and name not in IGNORED}
+        content, styles, output = (given.pop(name, "") for name in OWN)
+        if not isinstance(content, str) or not content:
+            raise ImpastoError(f"{where}: it has no content: give the path of a picture")
+        found = [styles] if isinstance(styles, str) else styles
+        if not isinstance(found, list) or not all(isinstance(s, str) for s in found):
+            raise ImpastoError(f"{where}: style: give a path, or a list of them")
+        if not isinstance(output, str):
+            raise ImpastoError(f"{where}: output: give a name below the batch's folder")
+        try:
+            settings = check_all(Settings, given)
+        except SettingError as error:
+            raise SettingError(error.field, error.value, *error.mend, f" ({where})") from None
+        return cls(where, content, tuple(s for s in found if s), output, settings)
+
+
+def is_table(path: str) -> bool:
+    """Whether a file has rows, by its name."""
+    return path.lower().endswith(TABLES)
+
+
+def read_table(path: str, data: bytes) -> Iterator[Line]:
+    """The lines of a .csv with a header, or of a .jsonl.
+
+    A value of a .csv is read as JSON where its column holds no text and it is some.
+
+    Raises:
+        ImpastoError, SettingError: a line makes no sense; the sentence has its number.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ImpastoError(f"{path}: no UTF-8 at byte {error.start}: save it as such") from None
+    lines = _csv(path, text) if path.lower().endswith(".csv") else _jsonl(path, text)
+    for number, values in lines:
+        yield Line.of(f"{path}, line {number}", values)
+
+
+def _csv(path: str, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for values in reader:
+            number = reader.line_num
+            if None in values or None in values.values():
+                raise ImpastoError(f"{path}, line {number}: it has not as many values as columns")
+            yield number, {n.strip(): _value(n.strip(), v) for n, v in values.items() if v.strip()}
+    except csv.Error as error:
+        raise ImpastoError(f"{path}, line {reader.line_num}: no CSV: {error}") from None
+
+
+def _jsonl(path: str, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError):
+            values = None
+        if not isinstance(values, dict):
+            raise ImpastoError(f"{path}, line {number}: no JSON object")
+        yield number, values
+
+
+def _value(name: str, text: str) -> Any:
+    """Of a cell: a path or a text as it is; a list of styles, a number, weights as JSON."""
+    fields = describe(Settings)
+    is_text = name in OWN or (name in fields and fields[name].hint is str)
+    if is_text and not (name == "style" and text.lstrip().startswith("[")):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
