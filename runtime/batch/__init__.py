@@ -2,7 +2,7 @@
 
 from .batch import Batch, OnError, shard_name
 from .expand import make_rows
-from .painter import Outcome, Painter, Setup
 from .rows import Row
+from .workers.painter import Outcome, Painter, Setup
 
 __all__ = ["Batch", "OnError", "Outcome", "Painter", "Row", "Setup", "make_rows", "shard_name"]

@@ -22,10 +22,10 @@ from impasto.runtime.machine.processors import default_threads
 
 from .index import FOLDER, LocalIndex
 from .order import budget, by_size, choose_count
-from .painter import Outcome, Setup
 from .rows import Row
 from .storage import join, storage_of
-from .workers import Done, Event, Progress, Task, Workers
+from .workers.painter import Outcome, Setup
+from .workers.workers import Done, Event, Progress, Task, Workers
 
 OnError = Literal["continue", "stop"]
 TRIES = 3
@@ -206,10 +206,10 @@ class Batch:
         setup, writer = self._setup, shard_name("worker", self._shard)
         threads = setup.machine.get("threads")
         if self._ray is not None:
-            from .actors import Actors
+            from .workers.actors import Actors
 
             return Actors(setup, self._wanted, threads or 1, writer, self._ray)
-        from .processes import Processes
+        from .workers.processes import Processes
 
         room, count = budget(setup.machine.get("memory")), self._wanted
         if count is None:

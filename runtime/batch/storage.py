@@ -13,8 +13,8 @@ from impasto.runtime.machine.outputs import check_file, telling, write_file
 from impasto.runtime.pictures.sources import Source, opened
 
 SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".jpe", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif")
-    + (".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif")
+    {".png", ".jpg", ".jpeg", ".jpe", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif"}
+    | {".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif"}
 )
 """Of pictures; other files of a folder are left alone."""
 PIECE = 1 << 20

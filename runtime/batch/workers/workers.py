@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from .index import Known
+from impasto.runtime.batch.index import Known
+from impasto.runtime.batch.rows import Row
+
 from .painter import Outcome
-from .rows import Row
 
 
 @dataclass(frozen=True, slots=True)

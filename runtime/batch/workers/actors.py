@@ -6,6 +6,7 @@ is started again by Ray, elsewhere if its machine has gone.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from collections import deque
@@ -13,10 +14,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from impasto.runtime.batch.rows import Row
 from impasto.runtime.errors import ImpastoError
 
 from .painter import Outcome, Painter, Setup
-from .rows import Row
 from .workers import Done, Event, Lost, Task
 
 EACH = 2
@@ -42,14 +43,14 @@ class Actors:
             raise ImpastoError("ray is not installed: pip install ray, on every machine") from None
         self._ray: Any = ray
         try:
-            ray.init(address=address, log_to_driver=False, logging_level="error")
+            self._ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:
             reason = str(error) or type(error).__name__
             raise ImpastoError(f"{address}: no Ray cluster answers there ({reason})") from None
         setup = replace(setup, machine={**setup.machine, "threads": threads})
-        self.count = count or max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
+        self.count = count or max(1, int(self._ray.cluster_resources().get("CPU", 1)) // threads)
         self.device = ""
-        kind = ray.remote(num_cpus=threads, max_restarts=-1, max_task_retries=0)(_Actor)
+        kind = self._ray.remote(num_cpus=threads, max_restarts=-1, max_task_retries=0)(_Actor)
         names = (f"{writer}-{n}" for n in range(self.count))
         self._actors = [_Handle(kind.remote(setup, name)) for name in names]
 
@@ -95,7 +96,7 @@ class Actors:
 
     def _rest(self, actor: _Handle) -> list[Event]:
         """What only waited for an actor that died."""
-        found = [Lost(task.number, "died", False) for _, task in actor.tasks]
+        found: list[Event] = [Lost(task.number, "died", False) for _, task in actor.tasks]
         actor.tasks.clear()
         return found
 

@@ -11,6 +11,9 @@ from dataclasses import asdict, dataclass, field, replace
 from io import BytesIO
 from typing import Any, Literal
 
+from impasto.runtime.batch.index import Entry, Index, Known, open_index
+from impasto.runtime.batch.rows import Row
+from impasto.runtime.batch.storage import join, storage_of
 from impasto.runtime.engine import Engine
 from impasto.runtime.errors import Field, ImageError, ImpastoError
 from impasto.runtime.machine.atomic import is_full
@@ -19,10 +22,6 @@ from impasto.runtime.pictures.writing.encode import Encoding, encoding
 from impasto.runtime.results.result import Step
 from impasto.runtime.run import Run
 from impasto.runtime.settings import Settings
-
-from .index import Entry, Index, Known, open_index
-from .rows import Row
-from .storage import join, storage_of
 
 Status = Literal["painted", "skipped", "failed", "given up"]
 KEPT = 16
