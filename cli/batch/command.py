@@ -41,9 +41,8 @@ def batch(command: str, given: Given) -> None:
             on_error=folders.on_error,
             ray=folders.ray,
         )
-        begun.keep(folders, given)
         try:
-            _follow(painting, given, len(rows))
+            _follow(painting, folders, given, len(rows))
         except KeyboardInterrupt:
             raise typer.Exit(interrupts.exit_code) from None
     if painting.counts["failed"]:
@@ -106,11 +105,21 @@ def _shard(folders: Folders) -> tuple[int, int] | None:
     return number, count
 
 
-def _follow(painting: Batch, given: Given, rows: int) -> None:
+def _follow(painting: Batch, folders: Folders, given: Given, rows: int) -> None:
     """Paint, and tell how far it is."""
     with reporter(given.files) as report:
         report.start(painting, rows)
-        outcomes = painting.run(on_progress=report.progress)
+
+        kept = False
+
+        def on_progress(painting: Batch) -> None:
+            nonlocal kept
+            if not kept:  # by now the folder is this batch's alone
+                begun.keep(folders, given)
+                kept = True
+            report.progress(painting)
+
+        outcomes = painting.run(on_progress=on_progress)
         try:
             for outcome in outcomes:
                 report.outcome(painting, outcome)

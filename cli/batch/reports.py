@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from impasto.cli.console import duration, print_json, say, show
+from impasto.cli.options import spelling
 from impasto.cli.painting.progress import BAR, EMPTY, FULL
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Lines:
     def outcome(self, batch: Batch, outcome: Outcome) -> None:
         """Say why a row failed."""
         if outcome.status == "failed":
-            say(f"{outcome.row.output}: {outcome.error}")
+            say(f"{outcome.row.output}: {_problem(outcome)}")
         self.progress(batch)
 
     def done(self, batch: Batch) -> None:
@@ -106,8 +107,8 @@ class JsonLines(Lines):
         told |= {"seconds": outcome.seconds}
         if outcome.status == "painted":
             told["loss"] = outcome.loss
-        if outcome.error:
-            told["error"] = outcome.error
+        if outcome.problem:
+            told["error"] = _problem(outcome)
         self._emit(event=outcome.status, **told, fraction=batch.fraction)
 
     def done(self, batch: Batch) -> None:
@@ -135,6 +136,11 @@ def reporter(files: Mapping[str, Any]) -> Iterator[Lines]:
             yield Bar() if is_terminal and os.environ.get("TERM") != "dumb" else Lines()
     finally:
         show("")
+
+
+def _problem(outcome: Outcome) -> str:
+    assert outcome.problem
+    return outcome.problem.spell(spelling("batch"))
 
 
 def _counted(batch: Batch) -> str:

@@ -10,7 +10,7 @@ import json
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any, Literal, Self
 
@@ -154,8 +154,8 @@ class Batch:
         if self._lost[event.number] < TRIES:
             self._again.append(Task(event.number, row, self._known(row)))
             return None
-        told = f"the worker that painted it {event.reason}, {TRIES} times"
-        return self._ended(Outcome(row=row, status="failed", error=told))
+        told = ImpastoError(f"the worker that painted it {event.reason}, {TRIES} times")
+        return self._ended(Outcome(row=row, status="failed", problem=told))
 
     def _known(self, row: Row) -> dict[str, str] | None:
         """What a worker that died may have written is in the index by now."""
@@ -167,10 +167,11 @@ class Batch:
 
     def _ended(self, outcome: Outcome) -> Outcome:
         self.counts[outcome.status] += 1
-        if outcome.status == "failed":
-            self._failed.add(outcome)
         if outcome.full:
             self._stopped = f"{outcome.error}; then begin again: what is painted stays"
+        if outcome.status == "failed":
+            with suppress(ImpastoError) if outcome.full else nullcontext():
+                self._failed.add(outcome)
         return outcome
 
     @contextmanager

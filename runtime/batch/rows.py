@@ -110,7 +110,7 @@ def _csv(path: str, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
                 raise ImpastoError(f"{path}, line {number}: it has not as many values as columns")
             yield number, {n.strip(): _value(n.strip(), v) for n, v in values.items() if v.strip()}
     except csv.Error as error:
-        raise ImpastoError(f"{path}, line {reader.line_num}: no CSV: {error}") from None
+        raise ImpastoError(f"{path}, line {reader.line_num + 1}: no CSV: {error}") from None
 
 
 def _jsonl(path: str, text: str) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -15,7 +15,7 @@ from impasto.runtime.batch.index import Entry, Index, Known, open_index
 from impasto.runtime.batch.rows import Row
 from impasto.runtime.batch.storage import join, storage_of
 from impasto.runtime.engine import Engine
-from impasto.runtime.errors import Field, ImageError, ImpastoError
+from impasto.runtime.errors import DivergenceError, Field, ImageError, ImpastoError
 from impasto.runtime.machine.atomic import is_full
 from impasto.runtime.pictures.sources import Source
 from impasto.runtime.pictures.writing.encode import Encoding, encoding
@@ -35,12 +35,17 @@ class Outcome:
     row: Row
     status: Status
     """``skipped``: it was there, of the same inputs and settings."""
-    error: str = ""
-    """Why it failed, in a sentence."""
+    problem: ImpastoError | None = None
+    """Why it failed."""
     seconds: float = 0.0
     loss: float | None = None
     full: bool = False
     """Whether it failed because the disk of the outputs is full: so would the others."""
+
+    @property
+    def error(self) -> str:
+        """Why it failed, in a sentence; empty: it did not."""
+        return str(self.problem) if self.problem else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +67,13 @@ class Setup:
         """How a row's output is written."""
         depth = self.depth if row.output.lower().endswith((".png", ".tif", ".tiff")) else None
         return encoding(row.output, depth=depth, jpeg_quality=self.jpeg_quality)
+
+
+def _told(error: Exception) -> ImpastoError:
+    """As it is, without the picture that it may hold; what nobody foresaw is told, too."""
+    if isinstance(error, DivergenceError):
+        return ImpastoError(str(error))
+    return error if isinstance(error, ImpastoError) else ImpastoError(f"{error!r}")
 
 
 class Painter:
@@ -97,9 +109,7 @@ class Painter:
             with self.idle:
                 found = self._paint(row, known, on_step)
         except Exception as error:
-            known_error = isinstance(error, ImpastoError)
-            told = str(error) if known_error else f"{type(error).__name__}: {error}"
-            found = Outcome(row=row, status="failed", error=told, full=is_full(error))
+            found = Outcome(row=row, status="failed", problem=_told(error), full=is_full(error))
         return replace(found, seconds=time.perf_counter() - started)
 
     def cancel(self) -> None:
