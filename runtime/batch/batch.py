@@ -23,7 +23,7 @@ from impasto.runtime.machine.processors import default_threads
 from .index import FOLDER, LocalIndex
 from .order import budget, by_size, choose_count
 from .rows import Row
-from .storage import join, storage_of
+from .storage import join, storage_of, whole
 from .workers.painter import Outcome, Setup
 from .workers.workers import Done, Event, Progress, Task, Workers
 
@@ -262,9 +262,5 @@ class _Failures:
 
 def _record(outcome: Outcome) -> dict[str, Any]:
     row = outcome.row.to_dict()
-    paths = {"content": _whole(row["content"]), "style": [_whole(s) for s in row["style"]]}
+    paths = {"content": whole(row["content"]), "style": [whole(s) for s in row["style"]]}
     return row | paths | {"error": outcome.error}
-
-
-def _whole(path: str) -> str:
-    return os.path.abspath(path) if storage_of(path).local else path

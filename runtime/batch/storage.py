@@ -69,6 +69,11 @@ def join(folder: str, name: str) -> str:
     return os.path.join(folder, *name.split("/"))
 
 
+def whole(path: str) -> str:
+    """A path that means the same in another folder."""
+    return path if REMOTE in path else os.path.abspath(path)
+
+
 class Local:
     """Folders of this machine."""
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from impasto.runtime.batch.rows import Row
+from impasto.runtime.batch.storage import whole
 from impasto.runtime.errors import ImpastoError
 
 from .painter import Outcome, Painter, Setup
@@ -36,18 +37,20 @@ class Actors:
             ImpastoError: Ray is not installed, or the cluster cannot be reached.
         """
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         try:
             import ray
         except ImportError:
             raise ImpastoError("ray is not installed: pip install ray, on every machine") from None
         self._ray: Any = ray
+        with suppress(AttributeError):  # what it says of its machines goes to the caller's stdout
+            self._ray._private.worker.print_to_stdstream = lambda *_, **__: None
         try:
             self._ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:
             reason = str(error) or type(error).__name__
             raise ImpastoError(f"{address}: no Ray cluster answers there ({reason})") from None
-        setup = replace(setup, machine={**setup.machine, "threads": threads})
+        machine = {**setup.machine, "threads": threads}
+        setup = replace(setup, machine=machine, output=whole(setup.output), model=_model(setup))
         self.count = count or max(1, int(self._ray.cluster_resources().get("CPU", 1)) // threads)
         self.device = ""
         kind = self._ray.remote(num_cpus=threads, max_restarts=-1, max_task_retries=0)(_Actor)
@@ -56,21 +59,31 @@ class Actors:
 
     @property
     def free(self) -> int:
-        """See Workers."""
-        return sum(EACH - len(actor.tasks) for actor in self._actors)
+        """See Workers: one that begins, or begins again, is not free."""
+        return sum(EACH - len(actor.tasks) for actor in self._actors if actor.greeting is None)
 
     def submit(self, task: Task) -> None:
         """See Workers: to the one that has least to do."""
-        actor = min(self._actors, key=lambda actor: len(actor.tasks))
-        actor.tasks.append((actor.remote.paint.remote(task.row, task.known), task))
+        ready = (actor for actor in self._actors if actor.greeting is None)
+        actor = min(ready, key=lambda actor: len(actor.tasks))
+        row = replace(
+            task.row,
+            content=whole(task.row.content),
+            styles=tuple(whole(style) for style in task.row.styles),
+        )
+        actor.tasks.append((actor.remote.paint.remote(row, task.known), task))
 
     def events(self, seconds: float) -> list[Event]:
         """See Workers."""
         waiting = {ref: actor for actor in self._actors for ref, _ in actor.tasks}
-        ready, _ = self._ray.wait([*waiting], num_returns=1, timeout=seconds)
+        begun = {actor.greeting: actor for actor in self._actors if actor.greeting is not None}
+        ready, _ = self._ray.wait([*waiting, *begun], num_returns=1, timeout=seconds)
         found: list[Event] = []
         for ref in ready:
-            found += self._told(waiting[ref], ref)
+            if ref in begun:
+                self._greeted(begun[ref])
+            else:
+                found += self._told(waiting[ref], ref)
         return found
 
     def close(self) -> None:
@@ -80,25 +93,40 @@ class Actors:
                 self._ray.kill(actor.remote)
         self._ray.shutdown()
 
-    def _told(self, actor: _Handle, ref: Any) -> list[Event]:
-        first = actor.tasks[0][0] == ref
-        task = next(task for other, task in actor.tasks if other == ref)
-        actor.tasks = deque((other, t) for other, t in actor.tasks if other != ref)
+    def _greeted(self, actor: _Handle) -> None:
+        """It has begun, or cannot."""
         try:
-            self.device, outcome = self._ray.get(ref)
-        except self._ray.exceptions.RayTaskError as error:  # of its constructor
-            raise ImpastoError(f"an actor cannot begin: {error.cause}") from None
+            answer = self._ray.get(actor.greeting)
         except self._ray.exceptions.RayError as error:
-            if isinstance(cause := getattr(error, "cause", None), ImpastoError):
-                raise cause from None
-            return [Lost(task.number, f"died ({type(error).__name__})", first), *self._rest(actor)]
-        return [Done(task.number, outcome)]
+            raise ImpastoError(f"an actor cannot begin: {str(error).splitlines()[0]}") from None
+        if isinstance(answer, ImpastoError):
+            raise answer
+        self.device, actor.greeting = answer, None
 
-    def _rest(self, actor: _Handle) -> list[Event]:
-        """What only waited for an actor that died."""
-        found: list[Event] = [Lost(task.number, "died", False) for _, task in actor.tasks]
+    def _told(self, actor: _Handle, ref: Any) -> list[Event]:
+        place = [other for other, _ in actor.tasks].index(ref)
+        task = actor.tasks[place][1]
+        try:
+            outcome = self._ray.get(ref)
+        except self._ray.exceptions.RayError as error:
+            return self._lost(actor, type(error).__name__)
+        del actor.tasks[place]
+        return [Done(task.number, replace(outcome, row=task.row))]
+
+    def _lost(self, actor: _Handle, reason: str) -> list[Event]:
+        """All tasks of an actor that died; the oldest was painted, the other waited."""
+        found: list[Event] = [
+            Lost(task.number, f"died ({reason})", place == 0)
+            for place, (_, task) in enumerate(actor.tasks)
+        ]
         actor.tasks.clear()
+        actor.greet()
         return found
+
+
+def _model(setup: Setup) -> str | None:
+    """The bundle, so that an actor finds it."""
+    return whole(setup.model) if setup.model and os.path.isdir(setup.model) else setup.model
 
 
 class _Handle:
@@ -107,6 +135,11 @@ class _Handle:
     def __init__(self, remote: Any) -> None:
         self.remote = remote
         self.tasks: deque[tuple[Any, Task]] = deque()
+        self.greet()
+
+    def greet(self) -> None:
+        """Ask for its device: the answer comes when it has begun, if need be again."""
+        self.greeting: Any = self.remote.begun.options(max_task_retries=-1).remote()
 
 
 class _Actor:
@@ -114,8 +147,21 @@ class _Actor:
 
     def __init__(self, setup: Setup, name: str) -> None:
         # Each start has a name of its own in the index: what it replaces may live on unseen.
-        self._painter = Painter(setup, f"{name}-{secrets.token_hex(4)}")
+        self._painter: Painter | None = None
+        self._problem: ImpastoError | None = None
+        try:
+            self._painter = Painter(setup, f"{name}-{secrets.token_hex(4)}")
+        except ImpastoError as error:
+            self._problem = error
 
-    def paint(self, row: Row, known: dict[str, str] | None) -> tuple[str, Outcome]:
-        """The device, and what became of a row."""
-        return self._painter.engine.device, self._painter.paint(row, known)
+    def begun(self) -> str | ImpastoError:
+        """The device, or why there is none."""
+        if self._painter is None:
+            assert self._problem
+            return self._problem
+        return self._painter.engine.device
+
+    def paint(self, row: Row, known: dict[str, str] | None) -> Outcome:
+        """What became of a row."""
+        assert self._painter
+        return self._painter.paint(row, known)
