@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -17,6 +18,8 @@ SUFFIXES = frozenset(
     | {".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif"}
 )
 """Of pictures; other files of a folder are left alone."""
+WHOLE = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oci", "oss"})
+"""Where an object appears whole or not at all; elsewhere a file is written and then named."""
 PIECE = 1 << 20
 REMOTE = "://"
 
@@ -215,7 +218,14 @@ class Remote:
         """See Storage."""
         self.prepare(path, overwrite)
         with self._telling(path):
-            self._files.pipe_file(path, data)
+            if self._kind in WHOLE:
+                self._files.pipe_file(path, data)
+                return
+            folder = path.rpartition("/")[0]
+            temporary = f"{folder}/.impasto-{secrets.token_hex(8)}.tmp"
+            self._files.makedirs(folder, exist_ok=True)
+            self._files.pipe_file(temporary, data)
+            self._files.mv(temporary, path)
 
     @contextmanager
     def _telling(self, path: str) -> Iterator[None]:
