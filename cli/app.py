@@ -1,7 +1,7 @@
 """The program ``impasto``: how every command ends, and with which exit code.
 
-0 done, 1 failed, 2 a wrong command line or setting, 130 interrupted (143 by SIGTERM). What goes
-wrong is one line on stderr; a traceback is a bug.
+0 done, 1 failed, 2 a wrong command line or setting, 3 some pictures of a batch failed, 130
+interrupted (143 by SIGTERM). What goes wrong is one line on stderr; a traceback is a bug.
 """
 
 from __future__ import annotations

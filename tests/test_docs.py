@@ -103,6 +103,10 @@ def test_the_commands_of_a_page_work_one_after_another(page: Path, tmp_path: Pat
     for name in NAMES:
         source = EXAMPLE / ("photo.jpg" if name == "photo.jpg" else "painting.jpg")
         Image.open(source).resize((96, 80)).save(tmp_path / name)
+    for folder in ("photos", "paintings"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.jpg").symlink_to(tmp_path / "a.jpg")
+    (tmp_path / "rows.csv").write_text("content,style\nphotos/a.jpg,b.jpg\n")
     (tmp_path / "models").symlink_to(EXAMPLE.parent)
     (tmp_path / "my_module.py").write_text(_own_module(), encoding="utf-8")
     for arguments in commands(page, "impasto"):
@@ -126,7 +130,7 @@ def _small(arguments: list[str]) -> list[str]:
             words[words.index(option) + 1] = value
     if "--weights" in words:  # a file of 548 MB
         words[words.index("--weights") + 1] = "shipped"
-    if words[0] in ("stylize", "texture", "reconstruct"):
+    if words[0] in ("stylize", "texture", "reconstruct", "batch"):
         small = [] if {"--size", "--width"} & {*words} else ["--size", "64"]
         small += [] if {"--iterations", "--quality"} & {*words} else ["--iterations", "2"]
         words[1:1] = small

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from impasto.cli.batch.options import Folders
 from impasto.cli.commands import COMMANDS
 from impasto.cli.options import PAINTINGS, POSITIONAL, flag, is_positional
 from impasto.cli.program import command as made
@@ -18,7 +19,7 @@ from impasto.cli.serve.options import Service
 from impasto.runtime import Engine, Files, Machine, Settings, describe
 
 Program = Callable[..., Any]
-KINDS: list[type[Any]] = [Settings, Machine, Files, Service]
+KINDS: list[type[Any]] = [Settings, Machine, Files, Service, Folders]
 OWN = {"export", "inspect", "doctor"}
 """Commands that paint nothing: their options are their own."""
 
