@@ -15,8 +15,8 @@ from .commands import COMMANDS, EXAMPLES, SUMMARY
 from .program import app, command, groups
 
 ENDS = """.SH EXIT STATUS
-0 done, 1 failed, 2 a wrong command line or setting, 3 some pictures of a batch failed, 130 interrupted
-by Ctrl-C (143 by SIGTERM, 129 when the terminal hangs up): the picture so far is saved.
+0 done, 1 failed, 2 a wrong command line or setting, 3 some pictures of a batch failed, 130
+interrupted by Ctrl-C (143 by SIGTERM, 129 when the terminal hangs up): the picture so far is saved.
 .SH ENVIRONMENT
 .TP
 .B IMPASTO_MODEL

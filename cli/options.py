@@ -47,8 +47,7 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
     "replay": ("painted", "content", PAINTINGS),
 }
 """What each command takes without a name: the first it needs, the others it may do without."""
-FREE = ("batch",)
-"""Commands that may do without the first, too."""
+FREE = ("batch",)  # these may do without the first, too
 NAMES: dict[Any, str] = {int: "whole number", float: "number"}
 
 Json = Annotated[bool, Option("--json", help="One JSON object a line on stdout.")]
@@ -265,7 +264,7 @@ def _parser(field: Described) -> Callable[[str], Any] | None:
     if kind is str:
         return None
     if origin in (typing.Union, types.UnionType):
-        return _number_or_word
+        return lambda value: int(value) if value.isdecimal() else value
 
     def parse(value: str) -> Any:
         try:
@@ -275,10 +274,6 @@ def _parser(field: Described) -> Callable[[str], Any] | None:
         return numbers
 
     return parse
-
-
-def _number_or_word(value: str) -> int | str:
-    return int(value) if value.isdecimal() else value
 
 
 def _pair(value: str) -> tuple[str, float]:
