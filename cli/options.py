@@ -241,8 +241,7 @@ def _completion(field: Described) -> Callable[[str], list[str]] | None:
         return None
 
     def complete(incomplete: str) -> list[str]:
-        found = field.choices or known_names(field.name)
-        return [name for name in found if name.startswith(incomplete)]
+        return [n for n in field.choices or known_names(field.name) if n.startswith(incomplete)]
 
     return complete
 
