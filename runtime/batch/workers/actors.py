@@ -14,9 +14,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from impasto.runtime.batch.order import budget
 from impasto.runtime.batch.rows import Row
 from impasto.runtime.batch.storage import whole
 from impasto.runtime.errors import ImpastoError
+from impasto.runtime.machine.processors import default_threads
 
 from .painter import Outcome, Painter, Setup
 from .workers import Done, Event, Lost, Task
@@ -142,6 +144,12 @@ class _Handle:
         self.greeting: Any = self.remote.begun.options(max_task_retries=-1).remote()
 
 
+def _share(setup: Setup) -> int:
+    """Bytes for an actor of what is free on its machine, as its threads are of the cores."""
+    threads: int = setup.machine["threads"]
+    return round(budget(None) * min(1.0, threads / default_threads()))
+
+
 class _Actor:
     """A painter on one of the machines."""
 
@@ -149,7 +157,9 @@ class _Actor:
         # Each start has a name of its own in the index: what it replaces may live on unseen.
         self._painter: Painter | None = None
         self._problem: ImpastoError | None = None
+        machine = {"memory": _share(setup), **setup.machine}
         try:
+            setup = replace(setup, machine=machine)
             self._painter = Painter(setup, f"{name}-{secrets.token_hex(4)}")
         except ImpastoError as error:
             self._problem = error
