@@ -492,6 +492,7 @@ def test_the_public_names() -> None:
         "Painting",
         "Plan",
         "QueueFull",
+        "Region",
         "Result",
         "Row",
         "Run",
