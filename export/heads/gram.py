@@ -17,11 +17,13 @@ class Style(Head):
     name, inputs = "style", {"target": "style"}
 
     def statistics(self, features: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """(C, C): the Gram matrix."""
-        flat = masked(features, mask).flatten(2).squeeze(0)
-        return flat @ flat.T
+        """(R, C, C): the Gram matrix of each region."""
+        channels, flat = features.shape[1], features.flatten(2).squeeze(0)
+        # One product for all regions, (R C, M) by (M, C): a batch would need F as often.
+        own = flat if mask is None else masked(features, mask).flatten(2).flatten(0, 1)
+        return (own @ flat.T).reshape(-1, channels, channels)
 
     def loss(self, means: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """The scalar above; both arguments are Gram matrices divided by M."""
-        squares = ((means - target) / means.shape[0]).square()
-        return squares.mean(0).mean()  # in two stages: ONNX Runtime sums a large matrix naively
+        """(R,), the above for each region; both arguments are Gram matrices divided by M."""
+        squares = ((means - target) / means.shape[1]).square()
+        return squares.mean(1).mean(1)  # in two stages: ONNX Runtime sums a large matrix naively

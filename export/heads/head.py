@@ -12,6 +12,11 @@ an input. An input has a name and a source, and is passed by its name::
     content, style_map, region, given   a map, passed to `statistics`
     style                               means of the style's statistics, passed to `loss`
 
+A head that is compared with a style can be guided by R regions without knowing of it: its mask is
+(R, 1, H, W), and its statistics have the regions first, (R, ...); without a mask R is 1. They are
+linear in the mask, which may be soft: for each region the sum over positions p of mask(p) s(F, p).
+Its loss takes (R, ...) means and targets, and gives (R,) losses, whose mean is the term.
+
 Any differentiable torch code will do; the backward pass is traced. A head of one's own::
 
     class ChannelMeans(Head):
@@ -21,7 +26,7 @@ Any differentiable torch code will do; the backward pass is traced. A head of on
             return masked(features, mask).sum((2, 3))
 
         def loss(self, means, target):
-            return (means - target).square().mean()
+            return (means - target).square().mean(1)
 """
 
 from __future__ import annotations
@@ -60,15 +65,16 @@ class Head(nn.Module):
     """Default weight of each of its terms."""
 
     statistics: Callable[..., torch.Tensor]
-    """Sums over space, of any shape that does not depend on the picture's size. For ``mask`` see
-    ``masked``."""
+    """Sums over space, of any shape that does not depend on the picture's size; where there is a
+    ``style`` input, (R, ...) of R regions. For ``mask`` see ``masked``."""
     loss: Callable[..., torch.Tensor]
-    """The term, a scalar of either sign, from the statistics' means."""
+    """The term, of either sign, from the statistics' means: a scalar, or (R,), one a region."""
 
 
 def masked(values: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     """(N, C, h, w) ``values`` where the (1, 1, H, W) mask is 1, else 0; no mask keeps all.
 
-    h and w may be smaller than H and W: differences of neighbours have a row or column less.
+    Of (1, C, h, w) values and an (R, 1, H, W) mask it makes (R, C, h, w). h and w may be smaller
+    than H and W: differences of neighbours have a row or column less.
     """
     return values if mask is None else values * mask[:, :, : values.shape[2], : values.shape[3]]

@@ -71,7 +71,12 @@ class Term:
 
     def described_with(self) -> dict[str, Input]:
         """The maps that come with a style, where the term takes a style's means."""
-        return self.inputs(OWN) if "style" in self.head.inputs.values() else {}
+        return self.inputs(OWN) if self.takes_style else {}
+
+    @property
+    def takes_style(self) -> bool:
+        """Whether it is compared with a style's means: its statistics have the regions first."""
+        return "style" in self.head.inputs.values()
 
     def _shape(self, name: str, source: Source) -> Shape:
         if source == "style":
@@ -93,14 +98,23 @@ class Term:
             for name, value in self.inputs(MAPS).items()
         }
         with torch.no_grad():
-            return self.head.statistics(features, None, **maps).shape
+            found = self.head.statistics(features, None, **maps).shape
+        if self.takes_style and found[:1] != (1,):
+            raise SettingError(
+                "head",
+                self.head.name,
+                f"its statistics have the shape {tuple(found)}: a style's begin with the regions, "
+                "(1, ...) without a mask",
+            )
+        return found
 
     @property
     def sums_shape(self) -> tuple[int, ...]:
         """Of what ``sums`` gives."""
         if self.head.count is None:
             return tuple(self._statistics_shape)
-        return (self._statistics_shape.numel() + 1,)
+        regions = (1,) if self.takes_style else ()
+        return (*regions, self._statistics_shape.numel() + 1)
 
     def sums(
         self, features: torch.Tensor, maps: Tensors, mask: torch.Tensor | None = None
@@ -109,18 +123,22 @@ class Term:
         found: torch.Tensor = self.head.statistics(features, mask, **maps)
         if self.head.count is None:
             return found
-        counted = masked(maps[self.head.count], mask).sum()
-        return torch.cat([found.flatten(), counted.reshape(1)])
+        counted = masked(maps[self.head.count], mask).sum((1, 2, 3))
+        if not self.takes_style:
+            return torch.cat([found.flatten(), counted])
+        return torch.cat([found.flatten(1), counted[:, None]], 1)
 
     def loss(self, means: torch.Tensor, targets: Tensors) -> torch.Tensor:
         """The head's, of sums over positions."""
         if self.head.count is not None:
             means, targets = self._counted(means), {k: self._counted(t) for k, t in targets.items()}
         found: torch.Tensor = self.head.loss(means, **targets)
-        return found
+        if found.dim() == 0:
+            return found
+        return found.squeeze(0) if found.shape[0] == 1 else found.mean()
 
     def _counted(self, means: torch.Tensor) -> torch.Tensor:
-        divided = means[:-1] / means[-1].clamp(min=NO_DIVISOR)
+        divided = means[..., :-1] / means[..., -1:].clamp(min=NO_DIVISOR)
         return divided.reshape(self._statistics_shape)
 
     def entry(self) -> Entry:

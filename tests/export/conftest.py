@@ -21,7 +21,7 @@ class ChannelMeans(Head):
         return masked(features, mask).sum((2, 3))
 
     def loss(self, means: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return (means - target).square().mean()
+        return (means - target).square().mean(1)
 
 
 class Soft(Head):

@@ -64,11 +64,11 @@ class Regional(Head):
     def statistics(
         self, features: torch.Tensor, mask: torch.Tensor | None, region: torch.Tensor
     ) -> torch.Tensor:
-        own = masked(features * region, mask).flatten(2).squeeze(0)
-        return own @ features.flatten(2).squeeze(0).T
+        own = masked(features * region, mask).flatten(2)
+        return own @ features.flatten(2).transpose(1, 2)
 
     def loss(self, means: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return (means - target).square().mean()
+        return (means - target).square().mean((1, 2))
 
 
 class Temporal(Head):

@@ -330,7 +330,7 @@ def test_the_manifest_says_what_was_declared_and_measured(make: Make) -> None:
     assert sound.signatures[step].inputs["image"] == (1, 5, 1, "width")
     assert sound.signatures[step].inputs["regional.first.region"] == (1, 1, 1, "width")
     regional = next(t for t in plain.objectives["gatys"].terms if t.head == "regional")
-    assert regional.sums == (8 * 8 + 1,)
+    assert regional.sums == (1, 8 * 8 + 1)
     assert not make("Squeezed").graphs.bundle.manifest.encoder.tiled
 
 
