@@ -8,7 +8,17 @@ export_bundle("my-bundle", VGG19(load_weights("shipped")), Recipe(content_layers
 from impasto.runtime.bundle.manifest import Canvas
 
 from .bundle import Layers, Recipe, export_bundle
-from .heads import Content, Head, Style, TotalVariation, masked
+from .heads import (
+    Content,
+    Head,
+    Laplacian,
+    Moments,
+    NinePoint,
+    Style,
+    TotalVariation,
+    Wasserstein,
+    masked,
+)
 from .objective.encoder import Encoder
 from .verify import Figure
 from .vgg19.encoder import VGG19
@@ -21,10 +31,14 @@ __all__ = [
     "Encoder",
     "Figure",
     "Head",
+    "Laplacian",
     "Layers",
+    "Moments",
+    "NinePoint",
     "Recipe",
     "Style",
     "TotalVariation",
+    "Wasserstein",
     "export_bundle",
     "load_weights",
     "masked",

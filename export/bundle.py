@@ -30,6 +30,7 @@ from impasto.runtime.bundle.manifest import Objective as ObjectiveEntry
 from impasto.runtime.errors import Field, ImpastoError, SettingError
 
 from . import verify
+from .additive import check_additive
 from .conformance import make_conformance
 from .graphs import Draft, add_loss, add_objective, add_optimizers
 from .heads import Content, Head, Style, TotalVariation
@@ -108,7 +109,7 @@ def export_bundle(
     with _tracing():
         plan = Plan(encoder.eval(), recipe)
         for term in {t.name: t for terms in plan.objectives.values() for t in terms}.values():
-            verify.check_additive(term)
+            check_additive(term)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))

@@ -10,14 +10,22 @@ from pathlib import Path
 import onnx_ir as ir
 import torch
 
-from impasto.runtime.bundle.manifest import MAPS, Graphs, Optimizers, Shape, Signature, Source, fix
+from impasto.runtime.bundle.manifest import (
+    MAPS,
+    TARGETS,
+    Graphs,
+    Optimizers,
+    Shape,
+    Signature,
+    Source,
+    fix,
+)
 
 from . import winograd
 from .objective.encoder import Encoder
 from .objective.objective import (
     ALL,
     DESCRIBED,
-    STYLE,
     Describe,
     Loss,
     Objective,
@@ -130,7 +138,7 @@ def add_loss(draft: Draft, name: str, terms: Sequence[Term]) -> str:
     sums, count = _all_sums(terms), len(terms)
     inputs: dict[str, Shape] = {"sums": sums, "pixels": (1,), "weights": (count,)}
     outputs: dict[str, Shape] = {"loss": (), "terms": (count,), "cotangents": sums}
-    inputs |= _shapes(terms, STYLE)
+    inputs |= _shapes(terms, TARGETS)
     return draft.add(f"loss-{name}.onnx", Loss(terms).eval(), inputs, outputs, gradient=True)
 
 

@@ -1,7 +1,7 @@
 """Is a written bundle what PyTorch computes? Every graph, run by ONNX Runtime, against its module.
 
-The modules run eagerly, with autograd: nothing of tracing or lowering is shared. And do tiles add
-up to the whole? For every head alone, then for every statistics graph.
+The modules run eagerly, with autograd: nothing of tracing or lowering is shared. And do tiles of
+every statistics graph add up to the whole?
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from impasto.runtime.errors import ImpastoError
 from impasto.runtime.graphs.device import onnxruntime
 from impasto.runtime.objective.tiles import cut
 
+from .additive import features_of, relative_error
 from .objective.encoder import Encoder
 from .objective.objective import Describe, Loss, Objective, Pullback, Statistics
 from .objective.terms import Term
@@ -93,48 +94,6 @@ def verify(folder: Path, encoder: Encoder, objectives: Mapping[str, Sequence[Ter
     return report
 
 
-def check_additive(term: Term) -> None:
-    """Whether a head's statistics, added up over tiles that overlap, are those of the whole.
-
-    Raises:
-        ImpastoError: it ignores its mask, or looks further than it declares.
-    """
-    reach = (0 if term.rows else term.reach[0]), term.reach[1]
-    size = term.rows or 2 * reach[0] + 8, 2 * reach[1] + 10
-    window = term.rows or 2 * reach[0] + 3, 2 * reach[1] + 4
-    features, maps = _features(term, size)
-    whole, total = term.sums(features, maps), torch.zeros(())
-    for tile in cut(*size, window, reach, (1, 1)):
-        parts = {k: torch.from_numpy(tile.crop(v.numpy())) for k, v in maps.items()}
-        own = torch.from_numpy(tile.mask())
-        share = term.sums(torch.from_numpy(tile.crop(features.numpy())), parts, own)
-        if share.shape != whole.shape:
-            raise ImpastoError(
-                f"head {term.head.name!r}: its statistics have the shape {tuple(whole.shape)} or "
-                f"{tuple(share.shape)}, as large as the picture is: sum over space"
-            )
-        total = total + share
-    error = relative_error(total.detach().numpy(), whole.detach().numpy())
-    if not error <= TOLERANCE:
-        raise ImpastoError(
-            f"head {term.head.name!r}: its statistics of tiles add up to something else than those "
-            f"of the whole ({error:.1e} of it): use `masked`, and say in `reach` how many "
-            f"positions beyond its own a position looks (now {term.head.reach})"
-        )
-
-
-def _features(
-    term: Term, size: Pair, seed: int = 0
-) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Features of a size at random, and maps of the term."""
-    random = torch.Generator().manual_seed(seed)
-    features = torch.rand((1, term.at.channels, *size), generator=random)
-    return features, {
-        name: torch.rand((1, int(value.shape[1]), *size), generator=random)
-        for name, value in term.inputs(MAPS).items()
-    }
-
-
 def _aligned(size: Pair, encoder: Encoder) -> Pair:
     """The least size, a multiple of the alignment, that is at least this large."""
     rows, columns = (-(-n // unit) * unit for n, unit in zip(size, encoder.alignment, strict=True))
@@ -170,13 +129,6 @@ def _tiled(
         Figure(file, (size[0], size[1]), f"tiles/{term.name}", relative_error(*pair))
         for term, *pair in pairs
     ]
-
-
-def relative_error(ours: Array, theirs: Array) -> float:
-    """|ours - theirs| / |theirs|, in float64."""
-    a, b = ours.astype(np.float64), theirs.astype(np.float64)
-    norm = float(np.linalg.norm(b))
-    return float(np.linalg.norm(a - b)) / norm if norm else float(np.linalg.norm(a))
 
 
 class _Session:
@@ -233,7 +185,7 @@ class _Check:
             parts = []
             for term in self.terms:
                 sides = [side // stride for side, stride in zip(size, term.at.stride, strict=True)]
-                parts.append(term.sums(*_features(term, (sides[0], sides[1]), seed)).flatten())
+                parts.append(term.sums(*features_of(term, (sides[0], sides[1]), seed)).flatten())
             feeds["sums"] = torch.cat(parts).detach().numpy()
             feeds["pixels"] = np.array([math.prod(size)], np.float32)
         return feeds

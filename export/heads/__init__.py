@@ -3,6 +3,19 @@
 from .content import Content
 from .gram import Style
 from .head import Head, masked
-from .total_variation import TotalVariation
+from .laplacian import Laplacian
+from .moments import Moments
+from .total_variation import NinePoint, TotalVariation
+from .wasserstein import Wasserstein
 
-__all__ = ["Content", "Head", "Style", "TotalVariation", "masked"]
+__all__ = [
+    "Content",
+    "Head",
+    "Laplacian",
+    "Moments",
+    "NinePoint",
+    "Style",
+    "TotalVariation",
+    "Wasserstein",
+    "masked",
+]

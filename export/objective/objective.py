@@ -13,13 +13,12 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from impasto.runtime.bundle.manifest import IMAGE, MAPS, Source
+from impasto.runtime.bundle.manifest import IMAGE, MAPS, TARGETS, Source
 
 from .encoder import Encoder
 from .terms import Term, split
 
-ALL: tuple[Source, ...] = (*MAPS, "style")
-STYLE: tuple[Source, ...] = ("style",)
+ALL: tuple[Source, ...] = (*MAPS, *TARGETS)
 DESCRIBED: tuple[Source, ...] = ("content", "style_map", "style")
 """Sources of what a picture is described by."""
 
@@ -47,7 +46,7 @@ class Objective(nn.Module):
         for term, given in split(self.terms, inputs, ALL):
             at_layer = features[term.layer]
             maps = {name: given[name] for name in term.inputs(MAPS)}
-            targets = {name: given[name] for name in term.inputs(STYLE)}
+            targets = {name: given[name] for name in term.inputs(TARGETS)}
             means = term.sums(at_layer, maps) / _positions(at_layer)
             losses.append(term.loss(means, targets))
         terms = torch.stack(losses)
@@ -133,7 +132,7 @@ class Loss(nn.Module):
         """Loss and (T,) terms of (N,) sums over an image of (1,) pixels, with style targets."""
         parts = torch.split(sums, [math.prod(term.sums_shape) for term in self.terms])
         losses = []
-        pairs = zip(split(self.terms, styles, STYLE), parts, strict=True)
+        pairs = zip(split(self.terms, styles, TARGETS), parts, strict=True)
         for (term, targets), part in pairs:
             means = part.reshape(term.sums_shape) * (term.area / pixels)
             losses.append(term.loss(means, targets))

@@ -15,9 +15,9 @@ from typing import Any
 
 from impasto.runtime.errors import BundleError
 
-from .manifest import CONFORMANCE, IMAGE, WEIGHTS, Manifest, Objective, Shape, Term
+from .manifest import CONFORMANCE, IMAGE, TARGETS, WEIGHTS, Manifest, Objective, Shape, Term
 from .scan import Contents, Port, scan
-from .signatures import expected_signatures
+from .signatures import expected_signatures, fits
 
 OPSETS = range(17, 19)
 FLOAT32 = 1
@@ -213,9 +213,9 @@ def _term(manifest: Manifest, term: Term) -> Iterator[str]:
         elif value.source == "region":
             channels = 1
         good = isinstance(channels, int) and 1 <= channels <= MOST_CHANNELS
-        if value.source == "style" and value.shape == term.sums:
+        if value.source in TARGETS and fits(value, term.sums):
             continue
-        if value.source == "style" or not good or value.shape != (1, channels, *sides):
+        if value.source in TARGETS or not good or value.shape != (1, channels, *sides):
             yield f"its input {value.name[:60]!r} cannot have the shape {_short(value.shape)}"
 
 

@@ -25,17 +25,22 @@ Pair = tuple[int, int]
 """Along rows and columns: down and across."""
 Shape = tuple[int | str, ...]
 """Of a graph's input or output: numbers, or ``height``, ``width``, ``height/8`` ..."""
-Source = Literal["content", "style", "style_map", "region", "given"]
+Source = Literal["content", "style", "style_factor", "style_map", "region", "given"]
 """Where an input of a term comes from.
 
 - ``content``: the content's features at the term's layer.
 - ``style``: the means of the head's statistics of the style.
+- ``style_factor``: what is made of the term's ``style`` input when targets are set. That is of raw
+  moments, (R, n, C): C rows of means of F F^T, one of means of F, and any others. The factor is V,
+  (R, C, K), with V V^T the K largest eigenvalues, and their vectors, of the covariance.
 - ``style_map``: the features at the layer of the style, fitted to the canvas's size.
 - ``region``: a (1, 1, h, w) mask in [0, 1], at the layer's resolution.
 - ``given``: any map at the layer's resolution that the caller brings.
 """
 MAPS: tuple[Source, ...] = ("content", "style_map", "region", "given")
 """Sources of maps: a tile takes its window of them."""
+TARGETS: tuple[Source, ...] = ("style", "style_factor")
+"""Sources of what the loss of the statistics takes."""
 
 
 def fix(shape: Shape, height: int, width: int) -> tuple[int, ...]:

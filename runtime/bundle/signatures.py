@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from .manifest import MAPS, Manifest, Objective, Shape, Source
+from .manifest import MAPS, TARGETS, Input, Manifest, Objective, Shape, Source
 
 Shapes = list[tuple[str, Shape]]
 """Of inputs or outputs, in order."""
@@ -19,6 +19,17 @@ def expected_signatures(manifest: Manifest, image: Shape) -> dict[str, tuple[Sha
     return found
 
 
+def fits(value: Input, sums: Shape) -> bool:
+    """Whether an input that is made of a style's statistics, of a shape, can have its own."""
+    if value.source == "style":
+        return value.shape == sums
+    numbers = [side for side in (*sums[-2:], *value.shape[-2:]) if isinstance(side, int)]
+    if len(numbers) < 4 or value.shape[:-2] != sums[:-2]:
+        return False
+    rows, channels, height, rank = numbers
+    return rows > channels == height >= rank >= 1
+
+
 def _sums(objective: Objective) -> Shape:
     """Of the vector of all terms' statistics."""
     return (sum(math.prod(term.sums) for term in objective.terms),)
@@ -27,7 +38,7 @@ def _sums(objective: Objective) -> Shape:
 def _graphs(objective: Objective, image: Shape) -> Iterator[tuple[str, tuple[Shapes, Shapes]]]:
     """What the graphs of an objective take and give, by file."""
     inputs: Shapes = [(v.name, v.shape) for term in objective.terms for v in term.inputs]
-    maps, styles = _from(objective, *MAPS), _from(objective, "style")
+    maps, styles = _from(objective, *MAPS), _from(objective, *TARGETS)
     described = _from(objective, "content", "style_map", "style")
     own = [
         (value.name, value.shape)

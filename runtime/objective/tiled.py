@@ -14,12 +14,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.bundle.manifest import MAPS, Pair, Source, fix
+from impasto.runtime.bundle.manifest import MAPS, TARGETS, Pair, Source, fix
 from impasto.runtime.graphs.device import Device, OrtValue
 from impasto.runtime.graphs.pool import AnyGraphs
 from impasto.runtime.graphs.session import Graph
 from impasto.runtime.machine.scratch import Scratch
 
+from .factors import with_factors
 from .objective import Objective, Point, Slot, Targets, Tensor
 from .tiles import Tile, cut
 
@@ -108,7 +109,7 @@ class Tiled(Objective):
         self._checked(targets)
         upload = self._graphs.device.upload
         self._maps = self._complete(targets, *MAPS)
-        styles = self._complete(targets, "style")
+        styles = self._complete(with_factors(self._entry.terms, targets), *TARGETS)
         self._fixed = {name: upload(target) for name, target in styles.items()}
         self._fixed["weights"] = upload(np.array(weights, np.float32))
         self._fixed["pixels"] = upload(np.array([math.prod(self._size)], np.float32))

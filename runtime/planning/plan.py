@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from impasto.runtime import records
-from impasto.runtime.bundle.manifest import Manifest, Objective
+from impasto.runtime.bundle.manifest import MAPS, Manifest, Objective
 from impasto.runtime.errors import Field, SettingError
 from impasto.runtime.machine.memory import allowance, show_bytes
 from impasto.runtime.objective.tiles import cut, tile_shape
@@ -268,7 +268,7 @@ def _map_floats(manifest: Manifest, objective: Objective) -> float:
         layer = manifest.encoder.layers.get(term.layer)
         stride = math.prod(layer.stride) if layer else 1
         for source in term.inputs:
-            if source.source != "style":
+            if source.source in MAPS:
                 channels = source.shape[1]
                 assert isinstance(channels, int)
                 found += channels / stride

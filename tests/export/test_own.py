@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 
 from impasto.export import Encoder, Head, Recipe, export_bundle, masked
+from impasto.export.additive import check_additive
 from impasto.export.objective.encoder import measure
 from impasto.export.objective.terms import Term
-from impasto.export.verify import check_additive
 from impasto.runtime import Engine, ImageError
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import Layer, fix
