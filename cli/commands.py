@@ -80,6 +80,12 @@ COMMANDS = {
         ("estimate photo.jpg", "estimate photo.jpg painting.jpg --size 4096 --memory 3GB"),
         "reports.report:estimate",
     ),
+    "presets": Entry(
+        "List the presets, and say what each is for.",
+        "A peer's preset has that system's losses, weights and first image, on these weights.",
+        ("presets", "presets my-model --json"),
+        "reports.presets:presets",
+    ),
     "settings": Entry(
         "Print stylize's settings, as TOML for --config.",
         "",

@@ -147,9 +147,15 @@ def add_optimizers(draft: Draft, history_size: int) -> Optimizers:
     one, image, canvas = (1,), draft.image, draft.encoder.canvas
     adam = Adam(canvas.low, canvas.high)
     lbfgs = LBFGS(history_size, draft.encoder.alignment, canvas.low, canvas.high)
-    adam_in = {
-        "image": image, "gradient": image, "rate": one, "count": one, "mean": image, "square": image
-    }  # fmt: skip
+    adam_in: dict[str, Shape] = {
+        "image": image,
+        "gradient": image,
+        "rate": one,
+        "betas": (2,),
+        "count": one,
+        "mean": image,
+        "square": image,
+    }
     adam_out = {"next_image": image, "next_count": one, "next_mean": image, "next_square": image}
     older = range(1, history_size)
     lbfgs_in: dict[str, Shape] = {

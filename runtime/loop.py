@@ -75,7 +75,7 @@ class Loop:
                 memory = level.optimizer.accept(memory, state.point, proposal)
                 return self._accepted(replace(state, memory=memory), point)
         if math.isfinite(point.loss) and level.distance(point, state.point) < RESOLUTION:
-            return replace(state, iteration=state.iteration + 1, converged=True, memory=None)
+            return self._ended(replace(state, iteration=state.iteration + 1, converged=True))
         raise DivergenceError(
             f"the loss went from {before:.6g} to {point.loss:.6g} and no shorter step helped: "
             "try smaller weights, a smaller learning rate, or the other optimizer",
@@ -99,6 +99,7 @@ class Loop:
             state,
             point=point,
             best=point if point.loss < state.best.loss else state.best,
+            average=self._averaged(state, point),
             iteration=state.iteration + 1,
             iterations=state.iterations + 1,
             idle=state.idle + 1 if stalled else 0,
@@ -107,11 +108,11 @@ class Loop:
         assert state.memory is not None
         if state.idle == PATIENCE:
             if state.restarted or state.memory.fresh:
-                return replace(state, converged=True, memory=None)
+                return self._ended(replace(state, converged=True))
             fresh = self.level.optimizer.start()
             state = replace(state, idle=0, restarted=True, memory=fresh)
         if state.iteration == self.plan.scales[state.scale].iterations:
-            return replace(state, memory=None)
+            return self._ended(state)
         return state
 
     def _next_scale(self, state: State) -> State:
@@ -126,6 +127,7 @@ class Loop:
         if not math.isfinite(point.loss):
             raise DivergenceError(level.explain(point), self.pictures.shown(image))
         memory = level.optimizer.start()
+        averaged = self.plan.settings.averaging and self.plan.scales[scale].optimizer == "adam"
         return State(
             scale=scale,
             iteration=0,
@@ -134,15 +136,36 @@ class Loop:
             best=point,
             first=point.terms,
             memory=memory,
+            average=point.image.numpy().copy() if averaged else None,
             maps=maps,
         )
 
     def image(self, state: State) -> Picture:
-        """The best image of the state's scale, (height, width, channels).
+        """The best image of the state's scale, or the average, (height, width, channels).
 
         Whatever scale is open: a run may be ended while the next one is opened.
         """
-        return from_tensor(state.best.image.numpy(), *self.plan.scales[state.scale].size)
+        found = state.best.image.numpy() if state.average is None else state.average
+        return from_tensor(found, *self.plan.scales[state.scale].size)
+
+    def _averaged(self, state: State, point: Point) -> NDArray[np.float32] | None:
+        """The scale's images, the latest weighing most: Kingma & Ba 2015, section 7.2."""
+        if state.average is None:
+            return None
+        decay, count = self.plan.settings.averaging, state.iteration + 2  # with the first image
+        share = np.float32((1 - decay) / (1 - decay**count))
+        average: NDArray[np.float32] = state.average + share * (point.image.numpy() - state.average)
+        return average
+
+    def _ended(self, state: State) -> State:
+        """The state of a scale that is done: the average, if there is one, is its image."""
+        state = replace(state, memory=None)
+        if state.average is None:
+            return state
+        slot = self.level.free_slot(state)
+        slot.image.update_inplace(state.average)
+        point = self.level.evaluate(slot)
+        return replace(state, point=point, best=point)
 
     def named(self, values: NDArray[np.float32]) -> dict[str, float]:
         """The terms whose weight is not 0, by name."""

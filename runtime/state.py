@@ -39,6 +39,8 @@ class State:
     """So many iterations in a row left the loss as it was."""
     restarted: bool = False
     """Whether the optimizer was restarted since the loss last changed."""
+    average: NDArray[np.float32] | None = None
+    """Of the scale's images, (1, C, H, W), where Adam's are averaged: the picture then."""
     converged: bool = False
     """Whether this scale ended before all its iterations were done."""
     maps: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)

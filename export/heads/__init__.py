@@ -8,7 +8,14 @@ from .moments import Moments
 from .total_variation import NinePoint, TotalVariation
 from .wasserstein import Wasserstein
 
+BY_NAME: dict[str, type[Head]] = {
+    head.name: head
+    for head in (Content, Style, TotalVariation, NinePoint, Moments, Wasserstein, Laplacian)
+}
+"""The heads that are here."""
+
 __all__ = [
+    "BY_NAME",
     "Content",
     "Head",
     "Laplacian",

@@ -49,9 +49,9 @@ class Wasserstein(Head):
         )
         if rank < channels:
             seen = (within / values.clamp(min=FLOOR)[:, None] * _identity(within)).sum(2).sum(1)
-            rest = (trace - seen).clamp(min=0) + FLOOR * wanted
-            other = (wanted - values.sum(1)).clamp(min=0) + FLOOR * wanted
-            distance = distance - 2 * (rest * other + TINY).sqrt()
+            rest, other = (trace - seen).clamp(min=0), (wanted - values.sum(1)).clamp(min=0)
+            least = FLOOR * wanted
+            distance = distance - 2 * ((rest * other + least.square() + TINY).sqrt() - least)
         found: torch.Tensor = distance / channels
         return found
 
@@ -77,4 +77,5 @@ def _trace_of_root(matrices: torch.Tensor, values: torch.Tensor) -> torch.Tensor
     norm = norm + FLOOR * values.square().sum(1)[:, None, None] + TINY
     root, inverse = roots(a / norm, identity)
     trace: torch.Tensor = (root * norm.sqrt() * identity).sum(2).sum(1)
-    return trace + 0.5 * (inverse / norm.sqrt() * (matrices - a)).sum(2).sum(1)
+    slope: torch.Tensor = 0.5 * (inverse / norm.sqrt() * (matrices - a)).sum(2).sum(1)
+    return trace + slope

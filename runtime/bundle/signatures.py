@@ -77,11 +77,15 @@ def _optimizers(manifest: Manifest, image: Shape) -> Iterator[tuple[str, tuple[S
     one: Shape = (1,)
     state: Shapes = [("mean", image), ("square", image)]
     lbfgs = manifest.signatures[manifest.optimizers.lbfgs]
+    adam = manifest.signatures[manifest.optimizers.adam]
+    betas: Shapes = (
+        [("betas", (2,))] if "betas" in adam.inputs else []
+    )  # older ones have them fixed
     levels = lbfgs.inputs.get("preconditioner", ())
     yield (
         manifest.optimizers.adam,
         (
-            [("image", image), ("gradient", image), ("rate", one), ("count", one), *state],
+            [("image", image), ("gradient", image), ("rate", one), *betas, ("count", one), *state],
             [("next_image", image), ("next_count", one)]
             + [(f"next_{name}", shape) for name, shape in state],
         ),

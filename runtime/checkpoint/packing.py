@@ -54,6 +54,8 @@ def pack(state: State, optimizer: Optimizer | None) -> tuple[Where, Arrays]:
         assert optimizer is not None
         packed = optimizer.pack(state.memory)
         arrays |= {f"memory.{name}": array for name, array in packed.items()}
+    if state.average is not None:
+        arrays["average"] = state.average
     arrays |= maps_of(state.maps)
     where = Where(
         losses=tuple(point.loss for point in points),
@@ -86,6 +88,7 @@ def unpack(where: Where, arrays: Arrays, level: Level) -> State:
         best=points[where.best],
         first=arrays["first"],
         memory=memory,
+        average=arrays.get("average"),
         idle=where.idle,
         restarted=where.restarted,
         converged=where.converged,

@@ -22,6 +22,9 @@ GOLDEN = 0x9E3779B9
 BUCKETS = 64
 SIGN = 1 << 31
 
+BETAS = (0.9, 0.999)
+"""Adam's, in float32."""
+
 Tensor = NDArray[np.float32]
 
 

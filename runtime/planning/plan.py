@@ -34,6 +34,8 @@ ADAM_IMAGES = 6
 """Images that live at once: three slots' images and gradients."""
 ADAM_MOMENTS = 2
 """Two more, which are in a file where the image is in tiles."""
+AVERAGE_IMAGES = 3
+"""The average of Adam's images, the next one, and what they are made of."""
 LBFGS_IMAGES = 14
 """Four slots, a new pair, and what its graph needs; two more for every pair that is kept."""
 ARENA, TILE_ARENA = 1.3, 1.4
@@ -210,6 +212,7 @@ class _Ways:
             for name, graph in vars(graphs).items()
         }
         self._can_tile = manifest.encoder.tiled
+        self._averages = int(settings.averaging > 0)
         self._blank = Scale(
             size=size,
             iterations=iterations,
@@ -258,6 +261,7 @@ class _Ways:
 
     def _state(self, optimizer: Optimizer, history: int) -> int:
         images = 2 * history + LBFGS_IMAGES if optimizer == "lbfgs" else ADAM_IMAGES
+        images += AVERAGE_IMAGES * self._averages
         return images * self._image
 
 
