@@ -31,7 +31,7 @@ from impasto.runtime.errors import Field, ImpastoError
 from . import verify
 from .additive import check_additive
 from .conformance import make_conformance
-from .graphs import Draft, add_loss, add_objective, add_optimizers
+from .graphs import Draft, add_loss, add_matching, add_objective, add_optimizers
 from .objective.encoder import Encoder, Geometry, measure
 from .objective.terms import Term, make_terms
 from .presets import presets_of
@@ -105,6 +105,11 @@ class Plan:
         unit = self.encoder.alignment[axis]
         return -(-reach // unit) * unit
 
+    def matched(self) -> dict[str, Layer]:
+        """Those in which neighbours are found."""
+        terms = [term for found in self.objectives.values() for term in found]
+        return {t.layer: t.at for t in terms if "matched" in t.head.inputs.values()}
+
     def layers(self) -> dict[str, Layer]:
         """Those that terms read, in the encoder's order, but for the image."""
         return {name: layer for name, layer in self.geometry.layers.items() if name != IMAGE}
@@ -141,6 +146,7 @@ def _write(folder: Path, plan: Plan, history_size: int) -> None:
             )
             for name, terms in plan.objectives.items()
         }
+        matching = add_matching(draft, plan.matched())
     optimizers = add_optimizers(draft, history_size)
     (levels,) = draft.signatures[optimizers.lbfgs].inputs["preconditioner"]
     assert isinstance(levels, int)
@@ -158,6 +164,7 @@ def _write(folder: Path, plan: Plan, history_size: int) -> None:
         optimizers=optimizers,
         signatures=draft.signatures,
         winograd=draft.winograd,
+        matching=matching,
         files={path.name: _file(path) for path in sorted(folder.iterdir())},
         provenance=Provenance(
             weights=encoder.source, licence=encoder.licence, versions=_versions()

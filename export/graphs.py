@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,9 @@ from impasto.runtime.bundle.manifest import (
     MAPS,
     TARGETS,
     Graphs,
+    Layer,
     Optimizers,
+    Pair,
     Shape,
     Signature,
     Source,
@@ -22,6 +24,7 @@ from impasto.runtime.bundle.manifest import (
 )
 
 from . import winograd
+from .heads.neighbours import Match
 from .objective.encoder import Encoder
 from .objective.objective import (
     ALL,
@@ -68,10 +71,11 @@ class Draft:
         floats_per_pixel: float = 0.0,
         gradient: bool = False,
         often: bool = False,
+        alignment: Pair | None = None,
     ) -> str:
         """Trace and write a graph, and one for CPUs if it runs often; the first's file name."""
         trace_it = trace.trace_gradient if gradient else trace.trace_forward
-        model = trace_it(module, inputs, outputs, self.encoder.alignment)
+        model = trace_it(module, inputs, outputs, alignment or self.encoder.alignment)
         self.signatures[name] = Signature(
             inputs=dict(inputs), outputs=dict(outputs), floats_per_pixel=floats_per_pixel
         )
@@ -140,6 +144,24 @@ def add_loss(draft: Draft, name: str, terms: Sequence[Term]) -> str:
     outputs: dict[str, Shape] = {"loss": (), "terms": (count,), "cotangents": sums}
     inputs |= _shapes(terms, TARGETS)
     return draft.add(f"loss-{name}.onnx", Loss(terms).eval(), inputs, outputs, gradient=True)
+
+
+def add_matching(draft: Draft, layers: Mapping[str, Layer]) -> dict[str, str]:
+    """The graphs that find neighbours in layers: of ``height`` queries, ``width`` candidates."""
+    found = {}
+    for number, (name, layer) in enumerate(layers.items(), start=1):
+        queries, known, mean = ((layer.channels, side) for side in ("height", "width", 1))
+        inputs: dict[str, Shape] = {"queries": queries, "candidates": known}
+        inputs |= {"query_mean": mean, "candidate_mean": mean}
+        found[name] = draft.add(
+            f"match-{number}.onnx",
+            Match().eval(),
+            inputs,
+            {"index": ("height",)},
+            floats_per_pixel=2.0,
+            alignment=(1, 1),
+        )
+    return found
 
 
 def add_optimizers(draft: Draft, history_size: int) -> Optimizers:

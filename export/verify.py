@@ -30,6 +30,7 @@ from impasto.runtime.graphs.device import onnxruntime
 from impasto.runtime.objective.tiles import cut
 
 from .additive import features_of, relative_error
+from .heads.neighbours import Match
 from .objective.encoder import Encoder
 from .objective.objective import Describe, Loss, Objective, Pullback, Statistics
 from .objective.terms import Term
@@ -67,6 +68,7 @@ def verify(folder: Path, encoder: Encoder, objectives: Mapping[str, Sequence[Ter
     optimizers, low, high = manifest.optimizers, manifest.canvas.low, manifest.canvas.high
     lbfgs = LBFGS(optimizers.history_size, manifest.encoder.alignment, low, high)
     modules: Modules = {optimizers.adam: (Adam(low, high), ()), optimizers.lbfgs: (lbfgs, ())}
+    modules |= {file: (Match(), ()) for file in manifest.matching.values()}
     report = []
     for name, terms in objectives.items():
         entry = manifest.objectives[name]

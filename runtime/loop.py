@@ -66,6 +66,8 @@ class Loop:
         """
         if state.memory is None:
             state = self._next_scale(state)
+        elif self._is_halfway(state):
+            state = self._matched(state)
         level, before = self.level, state.point.loss
         slot = level.free_slot(state)
         for memory, step in self._tries(state):
@@ -123,7 +125,10 @@ class Loop:
 
     def _begin(self, scale: int, image: Picture, maps: Maps, iterations: int = 0) -> State:
         level = self.open(scale, maps)
-        point = level.evaluate(level.fill(image))
+        slot = level.fill(image)
+        matches = level.match(slot.image)
+        level.set_matches(matches)
+        point = level.evaluate(slot)
         if not math.isfinite(point.loss):
             raise DivergenceError(level.explain(point), self.pictures.shown(image))
         memory = level.optimizer.start()
@@ -137,6 +142,7 @@ class Loop:
             first=point.terms,
             memory=memory,
             average=point.image.numpy().copy() if averaged else None,
+            matches=matches,
             maps=maps,
         )
 
@@ -185,10 +191,25 @@ class Loop:
         level.set_maps(maps)
         if state.memory is None:
             return replace(state, maps=maps)
-        slot = level.free_slot(state)  # ended meanwhile, it would leave a spoilt gradient
+        return replace(self._anew(state), maps=maps)
+
+    def _anew(self, state: State) -> State:
+        """The state with its image evaluated again, nothing remembered."""
+        slot = self.level.free_slot(state)  # ended meanwhile, it would leave a spoilt gradient
         slot.image.update_inplace(state.point.image.numpy())
-        point, memory = level.evaluate(slot), level.optimizer.start()
-        return replace(state, point=point, best=point, memory=memory, maps=maps, idle=0)
+        point, memory = self.level.evaluate(slot), self.level.optimizer.start()
+        return replace(state, point=point, best=point, memory=memory, idle=0)
+
+    def _is_halfway(self, state: State) -> bool:
+        """Whether neighbours are to be found anew: once within a scale."""
+        half = self.plan.scales[state.scale].iterations // 2
+        return 0 < half == state.iteration and self.level.matches
+
+    def _matched(self, state: State) -> State:
+        """The state with the neighbours of its image now."""
+        matches = self.level.match(state.point.image)
+        self.level.set_matches(matches)
+        return replace(self._anew(state), matches=matches)
 
     def open(self, scale: int, maps: Maps) -> Level:
         """A scale, instead of the one that was open."""

@@ -5,12 +5,22 @@ from .gram import Style
 from .head import Head, masked
 from .laplacian import Laplacian
 from .moments import Moments
+from .neighbours import Neighbours
 from .total_variation import NinePoint, TotalVariation
 from .wasserstein import Wasserstein
 
 BY_NAME: dict[str, type[Head]] = {
     head.name: head
-    for head in (Content, Style, TotalVariation, NinePoint, Moments, Wasserstein, Laplacian)
+    for head in (
+        Content,
+        Style,
+        TotalVariation,
+        NinePoint,
+        Moments,
+        Wasserstein,
+        Laplacian,
+        Neighbours,
+    )
 }
 """The heads that are here."""
 
@@ -20,6 +30,7 @@ __all__ = [
     "Head",
     "Laplacian",
     "Moments",
+    "Neighbours",
     "NinePoint",
     "Style",
     "TotalVariation",

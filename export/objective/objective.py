@@ -19,7 +19,7 @@ from .encoder import Encoder
 from .terms import Term, split
 
 ALL: tuple[Source, ...] = (*MAPS, *TARGETS)
-DESCRIBED: tuple[Source, ...] = ("content", "style_map", "style")
+DESCRIBED: tuple[Source, ...] = ("content", "style_map", "matched", "style")
 """Sources of what a picture is described by."""
 
 

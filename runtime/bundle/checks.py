@@ -41,15 +41,14 @@ MOST_HISTORY = 100
 OPERATORS = frozenset(
     word
     for line in (
-        "Abs Add And AveragePool BatchNormalization Cast Ceil Clip Concat Constant",
-        "ConstantOfShape Conv Cos",
-        "DepthToSpace Div Einsum Equal Erf Exp Expand Flatten Floor Gather GatherElements",
-        "GatherND Gemm Greater GreaterOrEqual HardSigmoid Identity LeakyRelu Less LessOrEqual",
-        "Log MatMul Max MaxPool Min Mod Mul Neg Not Or Pad Pow Range Reciprocal ReduceL1",
-        "ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu",
-        "Reshape Resize Round ScatterElements ScatterND Shape Sigmoid Sign Sin Size Slice",
-        "Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh Tile Transpose Trilu",
-        "Unsqueeze Where",
+        "Abs Add And ArgMax AveragePool BatchNormalization Cast Ceil Clip Concat Constant",
+        "ConstantOfShape Conv Cos DepthToSpace Div Einsum Equal Erf Exp Expand Flatten Floor",
+        "Gather GatherElements GatherND Gemm Greater GreaterOrEqual HardSigmoid Identity",
+        "LeakyRelu Less LessOrEqual Log MatMul Max MaxPool Min Mod Mul Neg Not Or Pad Pow Range",
+        "Reciprocal ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum",
+        "ReduceSumSquare Relu Reshape Resize Round ScatterElements ScatterND Shape Sigmoid Sign",
+        "Sin Size Slice Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh Tile",
+        "Transpose Trilu Unsqueeze Where",
     )
     for word in line.split()
 )
@@ -207,8 +206,10 @@ def _term(manifest: Manifest, term: Term) -> Iterator[str]:
         for axis, stride in zip((_height(manifest), "width"), layer.stride, strict=True)
     )
     for value in term.inputs:
+        if value.source == "matched" and term.layer not in manifest.matching:
+            yield "there is no graph that finds its neighbours"
         channels = value.shape[1] if len(value.shape) == 4 else 0
-        if value.source in ("content", "style_map"):
+        if value.source in ("content", "style_map", "matched"):
             channels = layer.channels
         elif value.source == "region":
             channels = 1
@@ -278,8 +279,9 @@ def _signatures(manifest: Manifest) -> Iterator[str]:
 
 def _per_pixel(manifest: Manifest) -> Iterator[tuple[str, float]]:
     """What every graph may say: one that the plan does not ask, no more than those that it does."""
-    yield manifest.optimizers.adam, LEAST_PER_PIXEL
-    yield manifest.optimizers.lbfgs, LEAST_PER_PIXEL
+    optimizers = manifest.optimizers
+    for file in (optimizers.adam, optimizers.lbfgs, *manifest.matching.values()):
+        yield file, LEAST_PER_PIXEL
     for objective in manifest.objectives.values():
         yield objective.loss, LEAST_PER_PIXEL
         for graphs in objective.poolings.values():

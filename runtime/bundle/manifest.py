@@ -25,7 +25,7 @@ Pair = tuple[int, int]
 """Along rows and columns: down and across."""
 Shape = tuple[int | str, ...]
 """Of a graph's input or output: numbers, or ``height``, ``width``, ``height/8`` ..."""
-Source = Literal["content", "style", "style_factor", "style_map", "region", "given"]
+Source = Literal["content", "style", "style_factor", "style_map", "matched", "region", "given"]
 """Where an input of a term comes from.
 
 - ``content``: the content's features at the term's layer.
@@ -34,10 +34,12 @@ Source = Literal["content", "style", "style_factor", "style_map", "region", "giv
   moments, (R, n, C): C rows of means of F F^T, one of means of F, and any others. The factor is V,
   (R, C, K), with V V^T the K largest eigenvalues, and their vectors, of the covariance.
 - ``style_map``: the features at the layer of the style, fitted to the canvas's size.
+- ``matched``: features of the style: at each position those that the image's resemble most, found
+  when a scale starts and once within.
 - ``region``: a (1, 1, h, w) mask in [0, 1], at the layer's resolution.
 - ``given``: any map at the layer's resolution that the caller brings.
 """
-MAPS: tuple[Source, ...] = ("content", "style_map", "region", "given")
+MAPS: tuple[Source, ...] = ("content", "style_map", "matched", "region", "given")
 """Sources of maps: a tile takes its window of them."""
 TARGETS: tuple[Source, ...] = ("style", "style_factor")
 """Sources of what the loss of the statistics takes."""
@@ -205,6 +207,8 @@ class Manifest:
     """For CPUs, by a graph's file name: the same with Winograd's convolutions."""
     files: dict[str, File]
     provenance: Provenance
+    matching: dict[str, str] = dataclasses.field(default_factory=dict)
+    """By layer, the graph that finds neighbours among its features."""
     conformance: File | None = None
     """The conformance file; bundles of before it have none."""
 
@@ -216,7 +220,7 @@ class Manifest:
 
     def graph_names(self) -> list[str]:
         """File names of all graphs but the Winograd ones."""
-        names = [self.optimizers.adam, self.optimizers.lbfgs]
+        names = [self.optimizers.adam, self.optimizers.lbfgs, *self.matching.values()]
         for objective in self.objectives.values():
             names.append(objective.loss)
             for graphs in objective.poolings.values():
@@ -228,6 +232,8 @@ class Manifest:
         entries = dataclasses.asdict(self)
         if self.conformance is None:
             del entries["conformance"]
+        if not self.matching:
+            del entries["matching"]
         return json.dumps(entries, indent=1) + "\n"
 
     def without_conformance(self) -> Manifest:
@@ -250,5 +256,7 @@ class Manifest:
                 f"{source}: schema {records.show(schema)}, but this version of impasto reads "
                 f"schema {SCHEMA}: export the bundle again, or install the version that made it"
             )
-        manifest: Manifest = records.read(Manifest, {"conformance": None, **raw}, source)
+        manifest: Manifest = records.read(
+            Manifest, {"conformance": None, "matching": {}, **raw}, source
+        )
         return manifest

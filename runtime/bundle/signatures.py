@@ -13,7 +13,7 @@ Shapes = list[tuple[str, Shape]]
 
 def expected_signatures(manifest: Manifest, image: Shape) -> dict[str, tuple[Shapes, Shapes]]:
     """Inputs and outputs of every graph, by file, for images of a shape."""
-    found = dict(_optimizers(manifest, image))
+    found = dict(_optimizers(manifest, image)) | dict(_matching(manifest))
     for objective in manifest.objectives.values():
         found |= dict(_graphs(objective, image))
     return found
@@ -39,7 +39,7 @@ def _graphs(objective: Objective, image: Shape) -> Iterator[tuple[str, tuple[Sha
     """What the graphs of an objective take and give, by file."""
     inputs: Shapes = [(v.name, v.shape) for term in objective.terms for v in term.inputs]
     maps, styles = _from(objective, *MAPS), _from(objective, *TARGETS)
-    described = _from(objective, "content", "style_map", "style")
+    described = _from(objective, "content", "style_map", "matched", "style")
     own = [
         (value.name, value.shape)
         for term in objective.terms
@@ -70,6 +70,15 @@ def _from(objective: Objective, *sources: Source) -> Shapes:
         for value in term.inputs
         if value.source in sources
     ]
+
+
+def _matching(manifest: Manifest) -> Iterator[tuple[str, tuple[Shapes, Shapes]]]:
+    """What the graphs that find neighbours take and give: their height is queries."""
+    for layer, file in manifest.matching.items():
+        channels = manifest.layer(layer).channels
+        features: Shapes = [("queries", (channels, "height")), ("candidates", (channels, "width"))]
+        means: Shapes = [("query_mean", (channels, 1)), ("candidate_mean", (channels, 1))]
+        yield file, ([*features, *means], [("index", ("height",))])
 
 
 def _optimizers(manifest: Manifest, image: Shape) -> Iterator[tuple[str, tuple[Shapes, Shapes]]]:

@@ -48,7 +48,7 @@ def probe_maps(
     found: dict[str, Tensor] = {}
     for term in manifest.objectives[objective].terms:
         for value in term.inputs:
-            if value.source in ("region", "given"):
+            if value.source in ("region", "given", "matched"):
                 stream = seed * STREAMS + MAPS + len(found)
                 found[value.name] = noise(fix(value.shape, *size), stream)
     return found

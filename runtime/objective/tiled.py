@@ -81,7 +81,7 @@ class Tiled(Objective):
 
     def _means(self, image: Tensor, maps: Targets) -> dict[str, Tensor]:
         """A style's: with zeros for the maps that are pictures' features, as in ``describe``."""
-        blank = self._complete({}, "content", "style_map")
+        blank = self._complete({}, "content", "style_map", "matched")
         sums = self._sums(image, self._complete(maps, "region", "given") | blank)
         terms = self._entry.terms
         ends = np.cumsum([math.prod(term.sums) for term in terms])

@@ -100,7 +100,7 @@ def term_weights(
     for term in terms:
         sources = {source.source for source in term.inputs}
         absent = ("content" in sources and not content) or (
-            bool(sources & {"style", "style_map"}) and not style
+            bool(sources & {"style", "style_map", "matched"}) and not style
         )
         elsewhere = bool(layer) and "content" in sources and term.layer != layer
         weight = by_head.get(term.name, by_head.get(term.head, term.weight))
