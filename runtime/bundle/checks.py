@@ -26,7 +26,7 @@ NAME = r"[A-Za-z0-9][\w-]*(\.\w+)*"
 MOST_NODES = 20_000
 MOST_BYTES = {".onnx": 1 << 22, ".bin": 1 << 31, ".json": 1 << 22}
 MOST_ENTRIES = 100
-"""Files, layers, terms, and what else there is several of."""
+"""Of what there is several of: files, layers, terms ..."""
 MOST_PIXELS = 4096
 """Of a stride, an alignment, a margin."""
 MOST_CHANNELS = 1 << 16
@@ -206,10 +206,10 @@ def _term(manifest: Manifest, term: Term) -> Iterator[str]:
         for axis, stride in zip((_height(manifest), "width"), layer.stride, strict=True)
     )
     for value in term.inputs:
-        if value.source == "matched" and term.layer not in manifest.matching:
-            yield "there is no graph that finds its neighbours"
         channels = value.shape[1] if len(value.shape) == 4 else 0
-        if value.source in ("content", "style_map", "matched"):
+        if value.source == "matched" and term.layer not in manifest.matching:
+            yield "no graph finds its neighbours"
+        elif value.source in ("content", "style_map", "matched"):
             channels = layer.channels
         elif value.source == "region":
             channels = 1
@@ -279,9 +279,8 @@ def _signatures(manifest: Manifest) -> Iterator[str]:
 
 def _per_pixel(manifest: Manifest) -> Iterator[tuple[str, float]]:
     """What every graph may say: one that the plan does not ask, no more than those that it does."""
-    optimizers = manifest.optimizers
-    for file in (optimizers.adam, optimizers.lbfgs, *manifest.matching.values()):
-        yield file, LEAST_PER_PIXEL
+    usual = (manifest.optimizers.adam, manifest.optimizers.lbfgs, *manifest.matching.values())
+    yield from ((file, LEAST_PER_PIXEL) for file in usual)
     for objective in manifest.objectives.values():
         yield objective.loss, LEAST_PER_PIXEL
         for graphs in objective.poolings.values():

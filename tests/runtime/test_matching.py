@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 
 from impasto.export import Laplacian, Moments, Neighbours, Recipe, Wasserstein, export_bundle
 from impasto.export.heads import NinePoint
