@@ -94,7 +94,7 @@ class Level:
         self.objective.set_targets(targets, self._plan.weights)
 
     def match(self, image: OrtValue) -> Matches:
-        """The neighbours of an image's features in each style, where terms want any."""
+        """Compare with the neighbours of an image's features in each style, if terms want any."""
         found: dict[str, NDArray[np.float32]] = {}
         if self.matches:
             own = self.objective.describe(image.numpy(), "matched")
@@ -103,6 +103,7 @@ class Level:
                     file = self._manifest.matching[layer]
                     place = nearest(self._graphs, file, own[name], features[name])
                     found[f"{name}.{number}"] = place
+        self.set_matches(found)
         return found
 
     def set_matches(self, matches: Matches) -> None:

@@ -64,10 +64,7 @@ class Loop:
         Raises:
             DivergenceError: no step, however short, gives a loss that does not explode.
         """
-        if state.memory is None:
-            state = self._next_scale(state)
-        elif self._is_halfway(state):
-            state = self._matched(state)
+        state = self._next_scale(state) if state.memory is None else self._renewed(state)
         level, before = self.level, state.point.loss
         slot = level.free_slot(state)
         for memory, step in self._tries(state):
@@ -127,12 +124,10 @@ class Loop:
         level = self.open(scale, maps)
         slot = level.fill(image)
         matches = level.match(slot.image)
-        level.set_matches(matches)
         point = level.evaluate(slot)
         if not math.isfinite(point.loss):
             raise DivergenceError(level.explain(point), self.pictures.shown(image))
         memory = level.optimizer.start()
-        averaged = self.plan.settings.averaging and self.plan.scales[scale].optimizer == "adam"
         return State(
             scale=scale,
             iteration=0,
@@ -141,7 +136,7 @@ class Loop:
             best=point,
             first=point.terms,
             memory=memory,
-            average=point.image.numpy().copy() if averaged else None,
+            average=self._first_average(scale, point),
             matches=matches,
             maps=maps,
         )
@@ -153,6 +148,12 @@ class Loop:
         """
         found = state.best.image.numpy() if state.average is None else state.average
         return from_tensor(found, *self.plan.scales[state.scale].size)
+
+    def _first_average(self, scale: int, point: Point) -> NDArray[np.float32] | None:
+        if not self.plan.settings.averaging or self.plan.scales[scale].optimizer != "adam":
+            return None
+        first: NDArray[np.float32] = point.image.numpy().copy()
+        return first
 
     def _averaged(self, state: State, point: Point) -> NDArray[np.float32] | None:
         """The scale's images, the latest weighing most: Kingma & Ba 2015, section 7.2."""
@@ -200,15 +201,12 @@ class Loop:
         point, memory = self.level.evaluate(slot), self.level.optimizer.start()
         return replace(state, point=point, best=point, memory=memory, idle=0)
 
-    def _is_halfway(self, state: State) -> bool:
-        """Whether neighbours are to be found anew: once within a scale."""
+    def _renewed(self, state: State) -> State:
+        """The state; halfway through a scale with the neighbours of its image now, if any."""
         half = self.plan.scales[state.scale].iterations // 2
-        return 0 < half == state.iteration and self.level.matches
-
-    def _matched(self, state: State) -> State:
-        """The state with the neighbours of its image now."""
+        if not (0 < half == state.iteration and self.level.matches):
+            return state
         matches = self.level.match(state.point.image)
-        self.level.set_matches(matches)
         return replace(self._anew(state), matches=matches)
 
     def open(self, scale: int, maps: Maps) -> Level:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import nn
+
+from impasto.runtime.bundle.manifest import Source
 
 from .content import Content
 
@@ -19,7 +22,8 @@ class Neighbours(Content):
     2022, Neural Neighbor Style Transfer). It is found when a scale starts, and anew within it.
     """
 
-    name, inputs = "neighbours", {"target": "matched"}
+    name = "neighbours"
+    inputs: ClassVar[dict[str, Source]] = {"target": "matched"}
 
     def __init__(self, layers: Sequence[str] = ("conv3_1", "conv4_1")) -> None:
         super().__init__()

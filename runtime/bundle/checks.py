@@ -43,12 +43,12 @@ OPERATORS = frozenset(
     for line in (
         "Abs Add And ArgMax AveragePool BatchNormalization Cast Ceil Clip Concat Constant",
         "ConstantOfShape Conv Cos DepthToSpace Div Einsum Equal Erf Exp Expand Flatten Floor",
-        "Gather GatherElements GatherND Gemm Greater GreaterOrEqual HardSigmoid Identity",
-        "LeakyRelu Less LessOrEqual Log MatMul Max MaxPool Min Mod Mul Neg Not Or Pad Pow Range",
-        "Reciprocal ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum",
-        "ReduceSumSquare Relu Reshape Resize Round ScatterElements ScatterND Shape Sigmoid Sign",
-        "Sin Size Slice Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh Tile",
-        "Transpose Trilu Unsqueeze Where",
+        "Gather GatherElements GatherND Gemm Greater GreaterOrEqual HardSigmoid Identity LeakyRelu",
+        "Less LessOrEqual Log MatMul Max MaxPool Min Mod Mul Neg Not Or Pad Pow Range Reciprocal",
+        "ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare",
+        "Relu Reshape Resize Round ScatterElements ScatterND Shape Sigmoid Sign Sin Size Slice",
+        "Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh Tile Transpose Trilu",
+        "Unsqueeze Where",
     )
     for word in line.split()
 )
