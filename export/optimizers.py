@@ -17,33 +17,30 @@ CURVATURE = 1e-10  # a pair is kept if s.y > CURVATURE y.y
 class Adam(nn.Module):
     """Kingma & Ba 2015, algorithm 1, projected onto [low, high]."""
 
-    def __init__(
-        self,
-        low: float,
-        high: float,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        epsilon: float = 1e-8,
-    ) -> None:
+    def __init__(self, low: float, high: float, epsilon: float = 1e-8) -> None:
         super().__init__()
-        self.low, self.high = low, high
-        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.low, self.high, self.epsilon = low, high, epsilon
 
     def forward(
         self,
         image: torch.Tensor,
         gradient: torch.Tensor,
         rate: torch.Tensor,
+        betas: torch.Tensor,
         count: torch.Tensor,
         mean: torch.Tensor,
         square: torch.Tensor,
     ) -> tuple[torch.Tensor, ...]:
-        """Next image, count, mean and square: rate and count are (1,), the rest image-shaped."""
+        """Next image, count, mean and square.
+
+        rate and count are (1,), ``betas`` is (2,), the rest image-shaped.
+        """
+        beta1, beta2 = torch.split(betas, 1)
         count = count + 1
-        mean = self.beta1 * mean + (1 - self.beta1) * gradient
-        square = self.beta2 * square + (1 - self.beta2) * gradient * gradient
-        unbiased_mean = mean / (1 - torch.pow(self.beta1, count))
-        unbiased_square = square / (1 - torch.pow(self.beta2, count))
+        mean = beta1 * mean + (1 - beta1) * gradient
+        square = beta2 * square + (1 - beta2) * gradient * gradient
+        unbiased_mean = mean / (1 - torch.pow(beta1, count))
+        unbiased_square = square / (1 - torch.pow(beta2, count))
         step = rate * unbiased_mean / (unbiased_square.sqrt() + self.epsilon)
         return (image - step).clamp(self.low, self.high), count, mean, square
 

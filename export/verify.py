@@ -1,7 +1,7 @@
 """Is a written bundle what PyTorch computes? Every graph, run by ONNX Runtime, against its module.
 
-The modules run eagerly, with autograd: nothing of tracing or lowering is shared. And do tiles add
-up to the whole? For every head alone, then for every statistics graph.
+The modules run eagerly, with autograd: nothing of tracing or lowering is shared. And do tiles of
+every statistics graph add up to the whole?
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from impasto.runtime.graphs.device import onnxruntime
 from impasto.runtime.objective.tiles import cut
 
 from .additive import REGIONS, TOLERANCE, features_of, relative_error
+from .heads.neighbours import Match
 from .objective.encoder import Encoder
 from .objective.objective import Describe, Loss, Objective, Pullback, Statistics, in_rows
 from .objective.terms import Term
@@ -66,6 +67,7 @@ def verify(folder: Path, encoder: Encoder, objectives: Mapping[str, Sequence[Ter
     optimizers, low, high = manifest.optimizers, manifest.canvas.low, manifest.canvas.high
     lbfgs = LBFGS(optimizers.history_size, manifest.encoder.alignment, low, high)
     modules: Modules = {optimizers.adam: (Adam(low, high), ()), optimizers.lbfgs: (lbfgs, ())}
+    modules |= {file: (Match(), ()) for file in manifest.matching.values()}
     report = []
     for name, terms in objectives.items():
         entry = manifest.objectives[name]

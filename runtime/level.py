@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -11,16 +11,18 @@ from numpy.typing import NDArray
 
 from .bundle.manifest import Input, Pair, Term, fix
 from .errors import SettingError
+from .graphs.device import OrtValue
 from .graphs.pool import AnyGraphs
 from .inputs import Pictures
 from .inputs.pictures import laid
 from .inputs.regions import Mask
+from .matching import Matches, nearest, taken
 from .objective import Objective, Point, Slot, make_objective
 from .objective.tiles import tile_shape
 from .optimizers import Optimizer, make_optimizer
 from .pictures.image import Picture, from_tensor, padded_size, resample, to_tensor
 from .planning.plan import GOOD_TILE, Plan
-from .planning.sizes import style_sizes
+from .planning.sizes import Size, style_sizes
 from .state import State
 
 Targets = dict[str, NDArray[np.float32]]
@@ -81,12 +83,13 @@ class Level:
         self._graphs, self._plan, self._pictures = graphs, plan, pictures
         self._stage = plan.scales[scale]
         manifest = self._manifest = graphs.bundle.manifest
-        self._terms = manifest.objectives[plan.settings.objective].terms
+        self._terms = terms = manifest.objectives[plan.settings.objective].terms
+        self._shapes = {value.name: value.shape for term in terms for value in term.inputs}
         padded = padded_size(*self._stage.size, manifest.encoder.alignment)
         self._padded = padded
         self._regions = len(pictures.masks)
         self.objective: Objective = self._of_size(*padded, max(1, self._regions))
-        self._targets = self._described()
+        self._targets, self._matched, self._maps = self._described(), Targets(), maps
         self.set_maps(maps)
         self.optimizer: Optimizer = make_optimizer(graphs, plan.settings, self._stage, padded)
         self._slots = self.objective.slots(self.optimizer.points + 2)  # the best, and the next
@@ -94,8 +97,49 @@ class Level:
 
     def set_maps(self, maps: Maps) -> None:
         """Compare with the pictures' targets, regions and given maps."""
-        targets = self._targets | self._fitted(maps)
+        self._maps = maps
+        targets = self._targets | self._matched | self._fitted(maps)
         self.objective.set_targets(targets, self._plan.weights)
+
+    def match(self, image: OrtValue) -> Matches:
+        """Compare with the neighbours of an image's features in each style, if terms want any."""
+        found: dict[str, NDArray[np.float32]] = {}
+        if self.matches:
+            own = self.objective.describe(image.numpy(), "matched")
+            for number, _, features in self._features():
+                for layer, name in self._matching():
+                    file = self._manifest.matching[layer]
+                    place = nearest(self._graphs, file, own[name], features[name])
+                    found[f"{name}.{number}"] = place
+        self.set_matches(found)
+        return found
+
+    def set_matches(self, matches: Matches) -> None:
+        """Compare with these neighbours: of several styles with what they give, blended."""
+        if not matches:
+            return
+        self._matched = Targets()
+        for number, share, features in self._features():
+            for _, name in self._matching():
+                shape = fix(self._shapes[name], *self._padded)
+                part = np.float32(share) * taken(features[name], matches[f"{name}.{number}"], shape)
+                self._matched[name] = self._matched.get(name, np.float32(0)) + part
+        self.set_maps(self._maps)
+
+    @property
+    def matches(self) -> bool:
+        """Whether terms want neighbours."""
+        return self._has("matched") and bool(self._pictures.styles)
+
+    def _matching(self) -> list[tuple[str, str]]:
+        """Layers and inputs that neighbours are for."""
+        return [(t.layer, i.name) for t in self._terms for i in t.inputs if i.source == "matched"]
+
+    def _features(self) -> Iterator[tuple[int, float, Mapping[str, NDArray[np.float32]]]]:
+        """Number, share and features of every style."""
+        for number, (share, own) in enumerate(zip(self._plan.shares, self._sizes(), strict=True)):
+            image = self._tensor(self._pictures.style(number, own))
+            yield number, share, self._of_size(*image.shape[2:]).describe(image, "matched")
 
     def fill(self, image: Picture) -> Slot:
         """The first slot, with a picture in it."""
@@ -169,9 +213,7 @@ class Level:
         if pictures.content is not None:
             image = self._tensor(pictures.seen(pictures.resized(pictures.content, size)))
             found |= self.objective.describe(image, "content")
-        plan, least = self._plan, self._manifest.encoder.alignment
-        sizes = style_sizes(plan.settings, plan.sizes, size, least)
-        for number, (share, own) in enumerate(zip(plan.shares, sizes, strict=True)):
+        for number, (share, own) in enumerate(zip(self._plan.shares, self._sizes(), strict=True)):
             image = self._tensor(pictures.style(number, own))
             mask = pictures.style_mask(number, own)
             for name, target in self._style(image, mask).items():
@@ -189,6 +231,11 @@ class Level:
         if self._regions:
             found |= self._weighed(pictures.regions(size), self._padded)
         return found
+
+    def _sizes(self) -> list[Size]:
+        """Of the styles, as they are described."""
+        plan, least = self._plan, self._manifest.encoder.alignment
+        return style_sizes(plan.settings, plan.sizes, self._stage.size, least)
 
     def _style(
         self, image: NDArray[np.float32], mask: Mask | None

@@ -64,8 +64,7 @@ class Loop:
         Raises:
             DivergenceError: no step, however short, gives a loss that does not explode.
         """
-        if state.memory is None:
-            state = self._next_scale(state)
+        state = self._next_scale(state) if state.memory is None else self._renewed(state)
         level, before = self.level, state.point.loss
         slot = level.free_slot(state)
         for memory, step in self._tries(state):
@@ -75,7 +74,7 @@ class Loop:
                 memory = level.optimizer.accept(memory, state.point, proposal)
                 return self._accepted(replace(state, memory=memory), point)
         if math.isfinite(point.loss) and level.distance(point, state.point) < RESOLUTION:
-            return replace(state, iteration=state.iteration + 1, converged=True, memory=None)
+            return self._ended(replace(state, iteration=state.iteration + 1, converged=True))
         raise DivergenceError(
             f"the loss went from {before:.6g} to {point.loss:.6g} and no shorter step helped: "
             "try smaller weights, a smaller learning rate, or the other optimizer",
@@ -99,6 +98,7 @@ class Loop:
             state,
             point=point,
             best=point if point.loss < state.best.loss else state.best,
+            average=self._averaged(state, point),
             iteration=state.iteration + 1,
             iterations=state.iterations + 1,
             idle=state.idle + 1 if stalled else 0,
@@ -107,11 +107,11 @@ class Loop:
         assert state.memory is not None
         if state.idle == PATIENCE:
             if state.restarted or state.memory.fresh:
-                return replace(state, converged=True, memory=None)
+                return self._ended(replace(state, converged=True))
             fresh = self.level.optimizer.start()
             state = replace(state, idle=0, restarted=True, memory=fresh)
         if state.iteration == self.plan.scales[state.scale].iterations:
-            return replace(state, memory=None)
+            return self._ended(state)
         return state
 
     def _next_scale(self, state: State) -> State:
@@ -122,7 +122,9 @@ class Loop:
 
     def _begin(self, scale: int, image: Picture, maps: Maps, iterations: int = 0) -> State:
         level = self.open(scale, maps)
-        point = level.evaluate(level.fill(image))
+        slot = level.fill(image)
+        matches = level.match(slot.image)
+        point = level.evaluate(slot)
         if not math.isfinite(point.loss):
             raise DivergenceError(level.explain(point), self.pictures.shown(image))
         memory = level.optimizer.start()
@@ -134,15 +136,43 @@ class Loop:
             best=point,
             first=point.terms,
             memory=memory,
+            average=self._first_average(scale, point),
+            matches=matches,
             maps=maps,
         )
 
     def image(self, state: State) -> Picture:
-        """The best image of the state's scale, (height, width, channels).
+        """The best image of the state's scale, or the average, (height, width, channels).
 
         Whatever scale is open: a run may be ended while the next one is opened.
         """
-        return from_tensor(state.best.image.numpy(), *self.plan.scales[state.scale].size)
+        found = state.best.image.numpy() if state.average is None else state.average
+        return from_tensor(found, *self.plan.scales[state.scale].size)
+
+    def _first_average(self, scale: int, point: Point) -> NDArray[np.float32] | None:
+        if not self.plan.settings.averaging or self.plan.scales[scale].optimizer != "adam":
+            return None
+        first: NDArray[np.float32] = point.image.numpy().copy()
+        return first
+
+    def _averaged(self, state: State, point: Point) -> NDArray[np.float32] | None:
+        """The scale's images, the latest weighing most: Kingma & Ba 2015, section 7.2."""
+        if state.average is None:
+            return None
+        decay, count = self.plan.settings.averaging, state.iteration + 2  # with the first image
+        share = np.float32((1 - decay) / (1 - decay**count))
+        average: NDArray[np.float32] = state.average + share * (point.image.numpy() - state.average)
+        return average
+
+    def _ended(self, state: State) -> State:
+        """The state of a scale that is done: the average, if there is one, is its image."""
+        state = replace(state, memory=None)
+        if state.average is None:
+            return state
+        slot = self.level.free_slot(state)
+        slot.image.update_inplace(state.average)
+        point = self.level.evaluate(slot)
+        return replace(state, point=point, best=point)
 
     def named(self, values: NDArray[np.float32]) -> dict[str, float]:
         """The terms whose weight is not 0, by name."""
@@ -162,10 +192,22 @@ class Loop:
         level.set_maps(maps)
         if state.memory is None:
             return replace(state, maps=maps)
-        slot = level.free_slot(state)  # ended meanwhile, it would leave a spoilt gradient
+        return replace(self._anew(state), maps=maps)
+
+    def _anew(self, state: State) -> State:
+        """The state with its image evaluated again, nothing remembered."""
+        slot = self.level.free_slot(state)  # ended meanwhile, it would leave a spoilt gradient
         slot.image.update_inplace(state.point.image.numpy())
-        point, memory = level.evaluate(slot), level.optimizer.start()
-        return replace(state, point=point, best=point, memory=memory, maps=maps, idle=0)
+        point, memory = self.level.evaluate(slot), self.level.optimizer.start()
+        return replace(state, point=point, best=point, memory=memory, idle=0)
+
+    def _renewed(self, state: State) -> State:
+        """The state; halfway through a scale with the neighbours of its image now, if any."""
+        half = self.plan.scales[state.scale].iterations // 2
+        if not (0 < half == state.iteration and self.level.matches):
+            return state
+        matches = self.level.match(state.point.image)
+        return replace(self._anew(state), matches=matches)
 
     def open(self, scale: int, maps: Maps) -> Level:
         """A scale, instead of the one that was open."""

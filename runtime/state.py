@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .matching import Matches
 from .objective import Point
 from .optimizers import Memory
 
@@ -39,6 +40,10 @@ class State:
     """So many iterations in a row left the loss as it was."""
     restarted: bool = False
     """Whether the optimizer was restarted since the loss last changed."""
+    average: NDArray[np.float32] | None = None
+    """Of the scale's images, (1, C, H, W), where Adam's are averaged: the picture then."""
+    matches: Matches = field(default_factory=dict)
+    """Which of the styles' features the image is compared with, where terms want neighbours."""
     converged: bool = False
     """Whether this scale ended before all its iterations were done."""
     maps: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)

@@ -63,6 +63,7 @@ def case_of(
             value.name: told(inputs[value.name])
             for term in probed.terms
             for value in term.inputs(DESCRIBED).values()
+            if value.source != "matched"  # noise, in its place
         },
         loss=loss,
         terms=tuple(terms.tolist()),

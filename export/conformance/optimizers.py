@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 
 from impasto.export.optimizers import LBFGS, Adam
@@ -75,11 +76,10 @@ def adam_steps(manifest: Manifest, size: Pair) -> expected.Adam:
     image, gradients = probes.adam_inputs(canvas, size, seed, ADAM_STEPS)
     now = tensor(image)
     count, mean, square = torch.zeros(1), torch.zeros_like(now), torch.zeros_like(now)
+    rate, betas = torch.tensor([RATE]), tensor(np.array(probes.BETAS, np.float32))
     images = []
     for gradient in gradients:
-        now, count, mean, square = module(
-            now, tensor(gradient), torch.tensor([RATE]), count, mean, square
-        )
+        now, count, mean, square = module(now, tensor(gradient), rate, betas, count, mean, square)
         images.append(told(now))
     return expected.Adam(
         size=size,

@@ -18,6 +18,7 @@ from impasto.export.objective.terms import Term
 from impasto.runtime.bundle.manifest import Manifest, Pair
 from impasto.runtime.conformance import probes
 from impasto.runtime.conformance.probes import CONTENT, STREAMS, STYLE, sketch
+from impasto.runtime.objective.factors import with_factors
 from impasto.runtime.objective.objective import MASKS
 
 
@@ -72,6 +73,10 @@ class Probed:
             self._described(self.picture(seed, stream), maps) for stream in (CONTENT, STYLE)
         )
         described = {"content": content, "style": style, "style_map": style}
+        entries = self.manifest.objectives[self.name].terms
+        arrays = {name: array.numpy() for name, array in style.items()}
+        factors = {name: tensor(array) for name, array in with_factors(entries, arrays).items()}
+        described["style_factor"] = factors
         return {
             value.name: described.get(value.source, maps)[value.name]
             for term in self.terms

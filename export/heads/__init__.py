@@ -3,6 +3,37 @@
 from .content import Content
 from .gram import Style
 from .head import Head, masked
-from .total_variation import TotalVariation
+from .laplacian import Laplacian
+from .moments import Moments
+from .neighbours import Neighbours
+from .total_variation import NinePoint, TotalVariation
+from .wasserstein import Wasserstein
 
-__all__ = ["Content", "Head", "Style", "TotalVariation", "masked"]
+BY_NAME: dict[str, type[Head]] = {
+    head.name: head
+    for head in (
+        Content,
+        Style,
+        TotalVariation,
+        NinePoint,
+        Moments,
+        Wasserstein,
+        Laplacian,
+        Neighbours,
+    )
+}
+"""The heads that are here."""
+
+__all__ = [
+    "BY_NAME",
+    "Content",
+    "Head",
+    "Laplacian",
+    "Moments",
+    "Neighbours",
+    "NinePoint",
+    "Style",
+    "TotalVariation",
+    "Wasserstein",
+    "masked",
+]

@@ -18,12 +18,17 @@ class Style(Head):
 
     def statistics(self, features: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         """(R, C, C): the Gram matrix of each region."""
-        # Twice the root of the mask, instead of once the mask: of a product with itself the
-        # gradient is one product, too (see export/tracing/lower.py).
-        own = masked(features, None if mask is None else mask.sqrt()).flatten(2)
-        return torch.bmm(own, own.transpose(1, 2))
+        return products(features, mask)
 
     def loss(self, means: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """(R,), the above for each region; both arguments are Gram matrices divided by M."""
         squares = ((means - target) / means.shape[1]).square()
         return squares.mean(1).mean(1)  # in two stages: ONNX Runtime sums a large matrix naively
+
+
+def products(features: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """(R, C, C): sums of F F^T over the positions, by the (R, 1, H, W) mask."""
+    # Twice the root of the mask, instead of once the mask: of a product with itself the gradient
+    # is one product, too (see export/tracing/lower.py).
+    own = masked(features, None if mask is None else mask.sqrt()).flatten(2)
+    return torch.bmm(own, own.transpose(1, 2))

@@ -11,6 +11,12 @@ an input. An input has a name and a source, and is passed by its name::
 
     content, style_map, region, given   a map, passed to `statistics`
     style                               means of the style's statistics, passed to `loss`
+    style_factor                        made of these means (see Source), passed to `loss`
+
+A head that is compared with a style can be guided by R regions without knowing of it: its mask is
+(R, 1, H, W), and its statistics have the regions first, (R, ...); without a mask R is 1. They are
+linear in the mask, which may be soft: for each region the sum over positions p of mask(p) s(F, p).
+Its loss takes (R, ...) means and targets, and gives (R,) losses, whose mean is the term.
 
 A head that is compared with a style can be guided by R regions without knowing of it: its mask is
 (R, 1, H, W), and its statistics have the regions first, (R, ...); without a mask R is 1. They are
@@ -58,6 +64,8 @@ class Head(nn.Module):
     reach: ClassVar[int | tuple[int, int]] = 0
     """How far, in positions, what one position adds to the sums depends on its neighbours, on
     every side: one number, or (rows, columns)."""
+    block: ClassVar[int] = 1
+    """Positions, each way, that it makes one of: the sides of pictures and tiles are multiples."""
     count: ClassVar[str | None] = None
     """The input, a mask, by whose sum the statistics are divided; None: by the number of positions.
     Of several styles, one with more of its mask then counts more."""

@@ -12,14 +12,13 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from impasto.runtime.bundle.manifest import IMAGE, MAPS, REGIONS, Source
+from impasto.runtime.bundle.manifest import IMAGE, MAPS, REGIONS, TARGETS, Source
 
 from .encoder import Encoder
 from .terms import Term, split
 
-ALL: tuple[Source, ...] = (*MAPS, "style")
-STYLE: tuple[Source, ...] = ("style",)
-DESCRIBED: tuple[Source, ...] = ("content", "style_map", "style")
+ALL: tuple[Source, ...] = (*MAPS, *TARGETS)
+DESCRIBED: tuple[Source, ...] = ("content", "style_map", "matched", "style")
 """Sources of what a picture is described by."""
 
 
@@ -46,7 +45,7 @@ class Objective(nn.Module):
         for term, given in split(self.terms, inputs, ALL):
             at_layer = features[term.layer]
             maps = {name: given[name] for name in term.inputs(MAPS)}
-            targets = {name: given[name] for name in term.inputs(STYLE)}
+            targets = {name: given[name] for name in term.inputs(TARGETS)}
             means = term.sums(at_layer, maps) / _positions(at_layer)
             losses.append(term.loss(means, targets))
         terms = torch.stack(losses)
@@ -135,7 +134,7 @@ class Loss(nn.Module):
         """Loss and (T,) terms of (N,) sums over an image of (1,) pixels, with style targets."""
         parts = torch.split(sums, [term.part for term in self.terms], dim=-1)
         losses = []
-        pairs = zip(split(self.terms, styles, STYLE), parts, strict=True)
+        pairs = zip(split(self.terms, styles, TARGETS), parts, strict=True)
         for (term, targets), part in pairs:
             own = part[0] if sums.dim() == 2 and not term.is_guided else part
             means = own.reshape([-1 if n == REGIONS else int(n) for n in term.sums_shape])

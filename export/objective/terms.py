@@ -30,6 +30,8 @@ from .encoder import Encoder, Geometry, check_layers
 
 NO_DIVISOR = 1e-12
 """What is divided by where a mask is empty."""
+RANK = 128
+"""Columns of a style's factor, at most."""
 PROBE = 8
 """Positions, each way, of features that shapes are found with."""
 TAKEN = ["image", "mask", "sums", "pixels", "cotangents", "weights", "loss", "terms", "gradient"]
@@ -99,6 +101,10 @@ class Term:
     def _shape(self, name: str, source: Source) -> Shape:
         if source == "style":
             return self.sums_shape
+        if source == "style_factor":
+            *regions, _, channels = self.sums_shape
+            assert isinstance(channels, int)
+            return (*regions, channels, min(channels, RANK))
         masks = source in ("region", "regions")
         channels = 1 if masks else self.head.channels.get(name, self.at.channels)
         sides = [
@@ -209,6 +215,7 @@ def places(
     check_layers(encoder, [*content, *style])
     for head in heads:
         _check(head)
+        _check_block(encoder, head)
         chosen = head.layers or (content if "content" in head.inputs.values() else style)
         check_layers(encoder, chosen)
         found += [(head, layer) for layer in sorted(set(chosen), key=order.index)]
@@ -250,10 +257,27 @@ def _check(head: Head) -> None:
             raise SettingError(
                 "head", head.name, f"input {name!r} has the source {source!r}: there are {there}"
             )
+    sources = list(head.inputs.values())
+    if "style_factor" in sources and sources.count("style") != 1:
+        raise SettingError(
+            "head", head.name, "a style_factor is made of a style's means: declare one of these"
+        )
     for name in (head.name, *head.inputs):
         if not re.fullmatch(r"[A-Za-z]\w*", name) or name == REGIONS:
             raise SettingError("head", head.name, f"{name!r} is no name for it or an input of it")
     if head.count is not None and head.inputs.get(head.count) not in OWN:
         raise SettingError(
             "head", head.name, f"it counts {head.count!r}, which is no region or given input of it"
+        )
+
+
+def _check_block(encoder: type[Encoder] | Encoder, head: Head) -> None:
+    if head.block == 1:
+        return
+    if head.layers != (IMAGE,) or any(unit % head.block for unit in encoder.alignment):
+        raise SettingError(
+            "head",
+            head.name,
+            f"it makes one of {head.block} positions: so it can read the image alone, and the "
+            f"alignment must be a multiple of that, but {encoder.name}'s is {encoder.alignment}",
         )

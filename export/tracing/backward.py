@@ -15,7 +15,7 @@ import torch
 
 from impasto.runtime.errors import ImpastoError
 
-from . import poolings
+from . import poolings, roots
 from .forms import (
     MASKED,
     Axes,
@@ -100,6 +100,7 @@ BACKWARD: dict[Any, Callable[..., Any]] = {
     aten.avg_pool2d_backward.default: poolings.avg_pool2d_backward,
     aten.max_pool2d_with_indices.default: poolings.max_pool2d_with_indices,
     aten.max_pool2d_with_indices_backward.default: poolings.max_pool2d_with_indices_backward,
+    torch.ops.impasto.roots.default: roots.form,
     aten._adaptive_avg_pool2d.default: poolings.adaptive_avg_pool2d,
     aten._adaptive_avg_pool2d_backward.default: poolings.adaptive_avg_pool2d_backward,
 }

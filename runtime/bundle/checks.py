@@ -33,7 +33,7 @@ NAME = r"[A-Za-z0-9][\w-]*(\.\w+)*"
 MOST_NODES = 20_000
 MOST_BYTES = {".onnx": 1 << 22, ".bin": 1 << 31, ".json": 1 << 22}
 MOST_ENTRIES = 100
-"""Files, layers, terms, and what else there is several of."""
+"""Of what there is several of: files, layers, terms ..."""
 MOST_PIXELS = 4096
 """Of a stride, an alignment, a margin."""
 MOST_PER_PIXEL = 1e6
@@ -45,13 +45,12 @@ MOST_HISTORY = 100
 OPERATORS = frozenset(
     word
     for line in (
-        "Abs Add And AveragePool BatchNormalization Cast Ceil Clip Concat Constant",
-        "ConstantOfShape Conv Cos",
-        "DepthToSpace Div Einsum Equal Erf Exp Expand Flatten Floor Gather GatherElements",
-        "GatherND Gemm Greater GreaterOrEqual HardSigmoid Identity LeakyRelu Less LessOrEqual",
-        "Log MatMul Max MaxPool Min Mod Mul Neg Not Or Pad Pow Range Reciprocal ReduceL1",
-        "ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu",
-        "Reshape Resize Round ScatterElements ScatterND Shape Sigmoid Sign Sin Size Slice",
+        "Abs Add And ArgMax AveragePool BatchNormalization Cast Ceil Clip Concat Constant",
+        "ConstantOfShape Conv Cos DepthToSpace Div Einsum Equal Erf Exp Expand Flatten Floor",
+        "Gather GatherElements GatherND Gemm Greater GreaterOrEqual HardSigmoid Identity LeakyRelu",
+        "Less LessOrEqual Log MatMul Max MaxPool Min Mod Mul Neg Not Or Pad Pow Range Reciprocal",
+        "ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare",
+        "Relu Reshape Resize Round ScatterElements ScatterND Shape Sigmoid Sign Sin Size Slice",
         "Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh Tile Transpose Trilu",
         "Unsqueeze Where",
     )
@@ -263,8 +262,8 @@ def _signatures(manifest: Manifest) -> Iterator[str]:
 
 def _per_pixel(manifest: Manifest) -> Iterator[tuple[str, float]]:
     """What every graph may say: one that the plan does not ask, no more than those that it does."""
-    yield manifest.optimizers.adam, LEAST_PER_PIXEL
-    yield manifest.optimizers.lbfgs, LEAST_PER_PIXEL
+    usual = (manifest.optimizers.adam, manifest.optimizers.lbfgs, *manifest.matching.values())
+    yield from ((file, LEAST_PER_PIXEL) for file in usual)
     for objective in manifest.objectives.values():
         yield objective.loss, LEAST_PER_PIXEL
         for graphs in objective.poolings.values():

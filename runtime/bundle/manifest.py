@@ -31,20 +31,29 @@ Pair = tuple[int, int]
 """Along rows and columns: down and across."""
 Shape = tuple[int | str, ...]
 """Of a graph's input or output: numbers, ``regions``, or ``height``, ``width``, ``height/8`` ..."""
-Source = Literal["content", "style", "style_map", "region", "regions", "given"]
+Source = Literal[
+    "content", "style", "style_factor", "style_map", "matched", "region", "regions", "given"
+]
 """Where an input of a term comes from.
 
 - ``content``: the content's features at the term's layer.
 - ``style``: the means of the head's statistics of the style.
+- ``style_factor``: what is made of the term's ``style`` input when targets are set. That is of raw
+  moments, (R, n, C): C rows of means of F F^T, one of means of F, and any others. The factor is V,
+  (R, C, K), with V V^T the K largest eigenvalues, and their vectors, of the covariance.
 - ``style_map``: the features at the layer of the style, fitted to the canvas's size.
+- ``matched``: features of the style: at each position those that the image's resemble most, found
+  when a scale starts and once within.
 - ``region``: a (1, 1, h, w) mask in [0, 1], at the layer's resolution.
 - ``regions``: (regions, 1, h, w) weights of the positions, of mean 1 for each region.
 - ``given``: any map at the layer's resolution that the caller brings.
 """
-MAPS: tuple[Source, ...] = ("content", "style_map", "region", "regions", "given")
+MAPS: tuple[Source, ...] = ("content", "style_map", "matched", "region", "regions", "given")
 """Sources of maps: a tile takes its window of them."""
 OWN: tuple[Source, ...] = ("region", "regions", "given")
 """Sources of maps that no picture's features are."""
+TARGETS: tuple[Source, ...] = ("style", "style_factor")
+"""Sources of what the loss of the statistics takes."""
 
 
 def fix(shape: Shape, height: int, width: int, regions: int = 1) -> tuple[int, ...]:
@@ -238,6 +247,8 @@ class Manifest:
     """For CPUs, by a graph's file name: the same with Winograd's convolutions."""
     files: dict[str, File]
     provenance: Provenance
+    matching: dict[str, str] = dataclasses.field(default_factory=dict)
+    """By layer, the graph that finds neighbours among its features."""
     conformance: File | None = None
     """The conformance file; bundles of before it have none."""
 
@@ -249,7 +260,7 @@ class Manifest:
 
     def graph_names(self) -> list[str]:
         """File names of all graphs but the Winograd ones."""
-        names = [self.optimizers.adam, self.optimizers.lbfgs]
+        names = [self.optimizers.adam, self.optimizers.lbfgs, *self.matching.values()]
         for objective in self.objectives.values():
             names.append(objective.loss)
             for graphs in objective.poolings.values():
@@ -264,6 +275,8 @@ class Manifest:
         if self.schema == WITHOUT_REGIONS:  # its digest is that of the text as it was
             for signature in entries["signatures"].values():
                 del signature["floats_per_region"]
+        if not self.matching:
+            del entries["matching"]
         return json.dumps(entries, indent=1) + "\n"
 
     def without_conformance(self) -> Manifest:
@@ -291,5 +304,7 @@ class Manifest:
                 f"{source}: schema {records.show(schema)}, but this version of impasto reads "
                 f"schema {SCHEMA}: export the bundle again, or install the version that made it"
             )
-        manifest: Manifest = records.read(Manifest, {"conformance": None, **raw}, source)
+        manifest: Manifest = records.read(
+            Manifest, {"conformance": None, "matching": {}, **raw}, source
+        )
         return manifest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from .manifest import MAPS, OWN, REGIONS, Manifest, Objective, Shape, Source, Term
+from .manifest import MAPS, OWN, REGIONS, TARGETS, Input, Manifest, Objective, Shape, Source, Term
 
 Shapes = list[tuple[str, Shape]]
 """Of inputs or outputs, in order."""
@@ -16,17 +16,28 @@ MOST_FLOATS = 1 << 26
 
 def expected_signatures(manifest: Manifest, image: Shape) -> dict[str, tuple[Shapes, Shapes]]:
     """Inputs and outputs of every graph, by file, for images of a shape."""
-    found = dict(_optimizers(manifest, image))
+    found = dict(_optimizers(manifest, image)) | dict(_matching(manifest))
     for objective in manifest.objectives.values():
         found |= dict(_graphs(objective, image))
     return found
 
 
+def fits(value: Input, sums: Shape) -> bool:
+    """Whether an input that is made of a style's statistics, of a shape, can have its own."""
+    if value.source == "style":
+        return value.shape == sums
+    numbers = [side for side in (*sums[-2:], *value.shape[-2:]) if isinstance(side, int)]
+    if len(numbers) < 4 or value.shape[:-2] != sums[:-2]:
+        return False
+    rows, channels, height, rank = numbers
+    return rows > channels == height >= rank >= 1
+
+
 def _graphs(objective: Objective, image: Shape) -> Iterator[tuple[str, tuple[Shapes, Shapes]]]:
     """What the graphs of an objective take and give, by file."""
     inputs: Shapes = [(v.name, v.shape) for term in objective.terms for v in term.inputs]
-    maps, styles = _from(objective, *MAPS), _from(objective, "style")
-    described = _from(objective, "content", "style_map", "style")
+    maps, styles = _from(objective, *MAPS), _from(objective, *TARGETS)
+    described = _from(objective, "content", "style_map", "matched", "style")
     own = [
         (value.name, value.shape)
         for term in objective.terms
@@ -59,16 +70,29 @@ def _from(objective: Objective, *sources: Source) -> Shapes:
     ]
 
 
+def _matching(manifest: Manifest) -> Iterator[tuple[str, tuple[Shapes, Shapes]]]:
+    """What the graphs that find neighbours take and give: their height is queries."""
+    for layer, file in manifest.matching.items():
+        channels = manifest.layer(layer).channels
+        features: Shapes = [("queries", (channels, "height")), ("candidates", (channels, "width"))]
+        means: Shapes = [("query_mean", (channels, 1)), ("candidate_mean", (channels, 1))]
+        yield file, ([*features, *means], [("index", ("height",))])
+
+
 def _optimizers(manifest: Manifest, image: Shape) -> Iterator[tuple[str, tuple[Shapes, Shapes]]]:
     """What Adam's and L-BFGS' graphs take and give, by file."""
     one: Shape = (1,)
     state: Shapes = [("mean", image), ("square", image)]
     lbfgs = manifest.signatures[manifest.optimizers.lbfgs]
+    adam = manifest.signatures[manifest.optimizers.adam]
+    betas: Shapes = (
+        [("betas", (2,))] if "betas" in adam.inputs else []
+    )  # older ones have them fixed
     levels = lbfgs.inputs.get("preconditioner", ())
     yield (
         manifest.optimizers.adam,
         (
-            [("image", image), ("gradient", image), ("rate", one), ("count", one), *state],
+            [("image", image), ("gradient", image), ("rate", one), *betas, ("count", one), *state],
             [("next_image", image), ("next_count", one)]
             + [(f"next_{name}", shape) for name, shape in state],
         ),
@@ -110,15 +134,17 @@ def term_faults(manifest: Manifest, term: Term, height: int | str) -> Iterator[s
     )
     for value in term.inputs:
         channels = value.shape[1] if len(value.shape) == 4 else 0
-        if value.source in ("content", "style_map"):
+        if value.source == "matched" and term.layer not in manifest.matching:
+            yield "no graph finds its neighbours"
+        elif value.source in ("content", "style_map", "matched"):
             channels = layer.channels
         elif value.source in ("region", "regions"):
             channels = 1
         good = isinstance(channels, int) and 1 <= channels <= MOST_CHANNELS
-        if value.source == "style" and value.shape == term.sums:
+        if value.source in TARGETS and fits(value, term.sums):
             continue
         count = REGIONS if value.source == "regions" else 1
-        if value.source == "style" or not good or value.shape != (count, channels, *sides):
+        if value.source in TARGETS or not good or value.shape != (count, channels, *sides):
             yield f"its input {value.name[:60]!r} cannot have the shape {short(value.shape)}"
 
 

@@ -13,6 +13,8 @@ from impasto.runtime.objective import Point
 from impasto.runtime.optimizers import Optimizer
 from impasto.runtime.state import State
 
+MATCH = "match."
+"""Before the names of neighbours."""
 MAP = "map."
 """Before the names of the caller's maps."""
 Arrays = dict[str, NDArray[np.float32]]
@@ -54,6 +56,9 @@ def pack(state: State, optimizer: Optimizer | None) -> tuple[Where, Arrays]:
         assert optimizer is not None
         packed = optimizer.pack(state.memory)
         arrays |= {f"memory.{name}": array for name, array in packed.items()}
+    if state.average is not None:
+        arrays["average"] = state.average
+    arrays |= {f"{MATCH}{name}": places for name, places in state.matches.items()}
     arrays |= maps_of(state.maps)
     where = Where(
         losses=tuple(point.loss for point in points),
@@ -68,6 +73,8 @@ def pack(state: State, optimizer: Optimizer | None) -> tuple[Where, Arrays]:
 
 def unpack(where: Where, arrays: Arrays, level: Level) -> State:
     """The state, its images on the device."""
+    matches = part(arrays, MATCH)
+    level.set_matches(matches)
     points = []
     for i, loss in enumerate(where.losses):
         slot = level.slot(i)
@@ -86,6 +93,8 @@ def unpack(where: Where, arrays: Arrays, level: Level) -> State:
         best=points[where.best],
         first=arrays["first"],
         memory=memory,
+        average=arrays.get("average"),
+        matches=matches,
         idle=where.idle,
         restarted=where.restarted,
         converged=where.converged,

@@ -20,6 +20,7 @@ from impasto.runtime.settings import resolve
 
 from .expected import LBFGS, Adam, Case, Run
 from .probes import (
+    BETAS,
     CONTENT,
     IMAGE,
     REGIONS,
@@ -91,6 +92,8 @@ def computed_adam(graphs: RunGraphs, expected: Adam) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for k, gradient in enumerate(gradients, start=1):
         feeds = {**state, "gradient": gradient, "rate": np.array([expected.rate], np.float32)}
+        if "betas" in manifest.signatures[manifest.optimizers.adam].inputs:
+            feeds["betas"] = np.array(BETAS, np.float32)
         out = _run(graphs, manifest.optimizers.adam, expected.size, feeds, upload)
         state = {name: out[f"next_{name}"] for name in state}
         found[f"image {k}"] = state["image"]

@@ -24,6 +24,9 @@ GOLDEN = 0x9E3779B9
 BUCKETS = 64
 SIGN = 1 << 31
 
+BETAS = (0.9, 0.999)
+"""Adam's, in float32."""
+
 Tensor = NDArray[np.float32]
 
 
@@ -47,7 +50,7 @@ def probe_maps(
     found: dict[str, Tensor] = {}
     for term in manifest.objectives[objective].terms:
         for value in term.inputs:
-            if value.source in OWN:
+            if value.source in (*OWN, "matched"):
                 stream = seed * STREAMS + MAPS + len(found)
                 found[value.name] = noise(fix(value.shape, *size, REGIONS), stream)
     return found

@@ -14,12 +14,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.bundle.manifest import MAPS, OWN, Pair, Source, fix
+from impasto.runtime.bundle.manifest import MAPS, OWN, TARGETS, Pair, Source, fix
 from impasto.runtime.graphs.device import Device, OrtValue
 from impasto.runtime.graphs.pool import AnyGraphs
 from impasto.runtime.graphs.session import Graph
 from impasto.runtime.machine.scratch import Scratch
 
+from .factors import with_factors
 from .objective import Objective, Point, Slot, Targets, Tensor
 from .tiles import Tile, cut
 
@@ -88,7 +89,7 @@ class Tiled(Objective):
 
     def _means(self, image: Tensor, maps: Targets) -> dict[str, Tensor]:
         """A style's: with zeros for the maps that are pictures' features, as in ``describe``."""
-        blank = self._complete({}, "content", "style_map")
+        blank = self._complete({}, "content", "style_map", "matched")
         sums = self._sums(image, self._complete(maps, *OWN) | blank)
         terms = self._entry.terms
         ends = np.cumsum(self._entry.parts)
@@ -120,7 +121,7 @@ class Tiled(Objective):
         self._checked(targets)
         upload = self._graphs.device.upload
         self._maps = self._complete(targets, *MAPS)
-        styles = self._complete(targets, "style")
+        styles = self._complete(with_factors(self._entry.terms, targets), *TARGETS)
         self._fixed = {name: upload(target) for name, target in styles.items()}
         self._fixed["weights"] = upload(np.array(weights, np.float32))
         self._fixed["pixels"] = upload(np.array([math.prod(self._size)], np.float32))

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from impasto.runtime.bundle.manifest import MAPS, OWN, Source, fix
+from impasto.runtime.bundle.manifest import MAPS, OWN, TARGETS, Source, fix
 from impasto.runtime.graphs.session import Graph
 
+from .factors import with_factors
 from .objective import Objective, Point, Slot, Targets, Tensor
 
 
@@ -34,7 +35,8 @@ class Whole(Objective):
     def set_targets(self, targets: Targets, weights: Sequence[float]) -> None:
         """See Objective."""
         self._checked(targets)
-        upload, complete = self._graphs.device.upload, self._complete(targets, *MAPS, "style")
+        upload, targets = self._graphs.device.upload, with_factors(self._entry.terms, targets)
+        complete = self._complete(targets, *MAPS, *TARGETS)
         self._given = {name: upload(target) for name, target in complete.items()}
         self._given["weights"] = upload(np.array(weights, np.float32))
         self._step = self._opened()

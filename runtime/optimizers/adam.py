@@ -59,10 +59,14 @@ class Adam:
         height, width = shape[2:]
         unit = graphs.bundle.manifest.encoder.alignment[0]
         rows = _rows(unit, height, width) if self._on_cpu else height
-        self._graph = graphs.get(graphs.bundle.manifest.optimizers.adam, rows, width)
+        adam = graphs.bundle.manifest.optimizers.adam
+        self._graph = graphs.get(adam, rows, width)
         self._image = shape
         self._shape = (height // rows, 1, shape[1], rows, width)
         self._rate = settings.learning_rate
+        self._fixed = {}
+        if "betas" in graphs.bundle.manifest.signatures[adam].inputs:
+            self._fixed["betas"] = self._device.upload(np.array(settings.betas, np.float32))
         in_files = self._on_cpu and in_tiles
         self._scratches = [Scratch(shape, "Adam's moments") for _ in MOMENTS] if in_files else []
 
@@ -126,6 +130,7 @@ class Adam:
         inputs = {
             "rate": self._device.upload(np.array([step * self._rate], np.float32)),
             "count": self._device.upload(np.array([memory.count], np.float32)),
+            **self._fixed,
             **self._part(images, part),
         }
         return self._graph.run(inputs, to_host=("next_count",), into=into)

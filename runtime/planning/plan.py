@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from impasto.runtime import records
-from impasto.runtime.bundle.manifest import Manifest, Objective
+from impasto.runtime.bundle.manifest import MAPS, Manifest, Objective
 from impasto.runtime.errors import Field, SettingError
 from impasto.runtime.machine.memory import allowance, show_bytes
 from impasto.runtime.objective.tiles import cut, tile_shape
@@ -36,6 +36,8 @@ ADAM_MOMENTS = 2
 """Two more, which are in a file where the image is in tiles."""
 COMPOSED_IMAGES = 3
 """More where there are regions: what is composed, its gradient, and what it lies on."""
+AVERAGE_IMAGES = 3
+"""The average of Adam's images, the next one, and what they are made of."""
 LBFGS_IMAGES = 14
 """Four slots, a new pair, and what its graph needs; two more for every pair that is kept."""
 ARENA, TILE_ARENA = 1.3, 1.4
@@ -223,6 +225,7 @@ class _Ways:
             for name, graph in vars(graphs).items()
         }
         self._can_tile = manifest.encoder.tiled
+        self._averages = int(settings.averaging > 0)
         self._blank = Scale(
             size=size,
             iterations=iterations,
@@ -271,7 +274,8 @@ class _Ways:
 
     def _state(self, optimizer: Optimizer, history: int) -> int:
         images = 2 * history + LBFGS_IMAGES if optimizer == "lbfgs" else ADAM_IMAGES
-        return (images + self._composed) * self._image
+        images += AVERAGE_IMAGES * self._averages + self._composed
+        return images * self._image
 
 
 def _mask_pixels(settings: Settings, sizes: Sizes, finest: Size) -> int:
@@ -288,7 +292,7 @@ def _map_floats(manifest: Manifest, objective: Objective, regions: int) -> float
         layer = manifest.encoder.layers.get(term.layer)
         stride = math.prod(layer.stride) if layer else 1
         for source in term.inputs:
-            if source.source != "style":
+            if source.source in MAPS:
                 channels = source.shape[1]
                 assert isinstance(channels, int)
                 count = regions if source.source == "regions" else 1

@@ -61,6 +61,7 @@ def resolve(
     _named("pooling", settings.pooling, objective.poolings)
     _check_pictures(settings, content=content, styles=styles)
     _check_preconditioner(manifest, settings)
+    _check_betas(manifest, settings)
     settings = replace(
         settings, init=_init(settings.init, "init" in values, content, styles, image)
     )
@@ -134,7 +135,7 @@ def term_weights(
     for term in terms:
         sources = {source.source for source in term.inputs}
         absent = ("content" in sources and not content) or (
-            bool(sources & {"style", "style_map"}) and not style
+            bool(sources & {"style", "style_map", "matched"}) and not style
         )
         elsewhere = bool(layer) and "content" in sources and term.layer != layer
         of_layer = by_head.get(term.layer, 1.0)
@@ -185,6 +186,14 @@ def _check_preconditioner(manifest: Manifest, settings: Settings) -> None:
     most = manifest.optimizers.history_size
     if (settings.history_size or 1) > most:
         raise SettingError("history_size", settings.history_size, f"this bundle has at most {most}")
+
+
+def _check_betas(manifest: Manifest, settings: Settings) -> None:
+    if len(settings.betas) != 2:
+        raise SettingError("betas", settings.betas, "give two numbers")
+    fixed = "betas" not in manifest.signatures[manifest.optimizers.adam].inputs
+    if fixed and settings.betas != Settings().betas:
+        raise SettingError("betas", settings.betas, "this bundle's Adam has 0.9 and 0.999 alone")
 
 
 def _init(wanted: str, asked: bool, content: bool, styles: int, image: bool) -> Any:

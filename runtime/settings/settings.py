@@ -190,6 +190,21 @@ class Settings:
         most=1e6,
         group="time",
     )
+    betas: tuple[float, ...] = setting(
+        "How slowly Adam forgets gradients, and their squares.",
+        (0.9, 0.999),
+        least=0,
+        most=0.9999,
+        group="time",
+    )
+    averaging: float = setting(
+        "Share that stays of the average of Adam's images, which is the picture then; 0: the best "
+        "image is.",
+        0.0,
+        least=0,
+        most=0.9999,
+        group="time",
+    )
     history_size: int | None = setting(
         "Pairs that L-BFGS remembers, at most.",
         None,
@@ -269,6 +284,8 @@ class SettingsKeywords(TypedDict, total=False):
     schedule: Sequence[int] | None
     optimizer: Optimizer | None
     learning_rate: float | None
+    betas: Sequence[float] | None
+    averaging: float | None
     history_size: int | None
     preconditioner_pyramid: Sequence[float] | None
     preconditioner_channels: float | None

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from impasto.cli.commands import COMMANDS
+from impasto.runtime import read_manifest
 from impasto.runtime.bundle.bundle import Bundle
 
 Program = Callable[..., Any]
@@ -27,7 +28,7 @@ def test_no_arguments_are_a_call_for_help(impasto: Program) -> None:
     done = impasto()
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == impasto("--help").stdout
-    assert len(COMMANDS) == 13
+    assert len(COMMANDS) == 14
     for name in COMMANDS:
         assert f"\n  {name} " in done.stdout
 
@@ -100,6 +101,20 @@ def test_inspect_as_text(impasto: Program) -> None:
         "CC BY 4.0",
     ):
         assert word in " ".join(done.stdout.split())
+
+
+def test_presets_are_explained(impasto: Program) -> None:
+    done = impasto("presets")
+    manifest = read_manifest()
+    assert (done.returncode, done.stderr) == (0, "")
+    text = " ".join(done.stdout.split())
+    for name, preset in manifest.presets.items():
+        assert f"{name}: {preset.about}" in text
+    assert "style of conv1_1, conv2_1, conv3_1, conv4_1; tv of image" in text
+    assert "content_weight 2, style_weight 1000, tv_weight 0, init style, optimizer lbfgs" in text
+    told = [json.loads(line) for line in impasto("presets", "--json").stdout.splitlines()]
+    assert [line["preset"] for line in told] == list(manifest.presets)
+    assert told[0]["settings"] == manifest.presets["paint"].settings
 
 
 def test_inspect_as_json(impasto: Program, bundle: Callable[..., Path]) -> None:

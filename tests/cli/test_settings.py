@@ -20,7 +20,7 @@ from impasto.runtime import Engine, Files, Machine, Settings, describe
 
 Program = Callable[..., Any]
 KINDS: list[type[Any]] = [Settings, Machine, Files, Service, Folders]
-OWN = {"export", "inspect", "doctor"}
+OWN = {"export", "inspect", "doctor", "presets"}
 """Commands that paint nothing: their options are their own."""
 
 FIELDED = [name for name in COMMANDS if name not in OWN]

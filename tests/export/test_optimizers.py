@@ -164,6 +164,21 @@ def test_adam_is_torchs_inside_the_bounds(make: Make) -> None:
     assert 0 < ours.min() < ours.max() < 1  # no bound was met
 
 
+def test_adam_with_other_betas_is_torchs() -> None:
+    module, betas = exported.Adam(-10.0, 10.0).double(), (0.7, 0.95)
+    parameter = torch.full((8,), 0.5, dtype=torch.float64, requires_grad=True)
+    adam = torch.optim.Adam([parameter], lr=RATE, betas=betas)
+    count, mean, square = torch.zeros(1), torch.zeros(8).double(), torch.zeros(8).double()
+    image, fixed = parameter.detach().clone(), torch.tensor(betas, dtype=torch.float64)
+    for seed in range(5):
+        parameter.grad = torch.from_numpy(np.random.default_rng(seed).standard_normal(8))
+        adam.step()
+        image, count, mean, square = module(
+            image, parameter.grad, torch.tensor([RATE]).double(), fixed, count, mean, square
+        )
+        torch.testing.assert_close(image, parameter.detach(), rtol=0, atol=1e-8)
+
+
 def test_adam_leaves_a_pixel_without_gradient_alone(make: Make) -> None:
     gradient = np.where(np.arange(SIZE) % 2, 1.0, 0.0)
     x = propose(make("adam"), np.full(SIZE, 0.5), gradient)
@@ -465,7 +480,8 @@ class Driven:
         outputs = ("next_image", "s", "y", "rho", "next_gamma", "slope")
         self.lbfgs = _session(lbfgs, inputs, outputs, folder / "lbfgs.onnx")
         moments = dict.fromkeys(("mean", "square"), image)
-        inputs = {"image": image, "gradient": image, "rate": one, "count": one, **moments}
+        fixed = {"rate": one, "betas": (2,), "count": one}
+        inputs = {"image": image, "gradient": image, **fixed, **moments}
         outputs = ("next_image", "next_count", "next_mean", "next_square")
         adam = exported.Adam(canvas.low, canvas.high)
         self.adam = _session(adam, inputs, outputs, folder / "adam.onnx")
@@ -571,7 +587,8 @@ def test_adam_projects_onto_the_range_of_any_canvas(driven: Driven) -> None:
         mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
         update = mean / (1 - 0.9**count) / (np.sqrt(square / (1 - 0.999**count)) + 1e-8)
         expected = np.clip(x - 0.02 * width * update, canvas.low, canvas.high)
-        feeds = {"image": x, "gradient": gradient, "rate": [0.02 * width], **state}
+        fixed = {"rate": [0.02 * width], "betas": [0.9, 0.999]}
+        feeds = {"image": x, "gradient": gradient, **fixed, **state}
         found = driven.run(driven.adam, feeds)
         state = {key: found[f"next_{key}"] for key in state}
         x = np.asarray(found["next_image"], np.float64).ravel()

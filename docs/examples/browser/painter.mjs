@@ -165,7 +165,8 @@ export const tensor = ({ data, channels, height, width }) => ({ data, dims: [1, 
 
 function termWeights(terms, settings) {
   const heads = { content: settings.content_weight, style: settings.style_weight, tv: settings.tv_weight }
-  return terms.map((term) => heads[term.head] ?? term.weight)
+  const named = { ...heads, ...settings.weights }
+  return terms.map((term) => named[term.name] ?? named[term.head] ?? term.weight)
 }
 
 /** (height, width) of the scales, the coarsest first. */

@@ -18,7 +18,7 @@ from .values import BOOL, FLOAT32, INT64, KINDS, RULES, Call, Shape, Value
 KNOWN = 64
 """Elements, at most, of a value whose numbers are followed."""
 EXACT = 1 << 53
-KIND_OF = {"Shape": INT64, "Size": INT64} | dict.fromkeys(
+KIND_OF = {"ArgMax": INT64, "Shape": INT64, "Size": INT64} | dict.fromkeys(
     ("And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or"), BOOL
 )
 

@@ -77,6 +77,14 @@ def _reduce(call: Call) -> list[Shape]:
     return [tuple(side for at, side in enumerate(shape) if at not in places)]
 
 
+@rule("ArgMax")
+def _place(call: Call) -> list[Shape]:
+    shape = list(call[0].shape)
+    axis = place(call.integer("axis", 0), len(shape))
+    shape[axis : axis + 1] = [1] * call.integer("keepdims", 1)
+    return [tuple(shape)]
+
+
 @rule("MatMul")
 def _matmul(call: Call) -> list[Shape]:
     left, right = call[0].shape, call[1].shape
