@@ -16,10 +16,10 @@ MODELS = Path(str(resources.files("impasto.models")))
 README = Path(__file__).parents[2] / "models" / "README.md"
 
 
-def test_the_bundle_that_ships_is_whole_and_has_both_poolings_of_two_objectives() -> None:
+def test_the_bundle_that_ships_is_whole_and_has_both_poolings_of_its_objectives() -> None:
     manifest = Bundle("vgg19").manifest
-    assert list(manifest.objectives) == ["gatys", "gatys-conv4"]
-    for objective, deepest in zip(manifest.objectives.values(), (5, 4), strict=True):
+    assert list(manifest.objectives) == ["gatys", "gatys-conv4", "gatys-conv4-regions"]
+    for objective, deepest in zip(manifest.objectives.values(), (5, 4, 4), strict=True):
         assert list(objective.poolings) == ["avg", "max"]
         assert [term.name for term in objective.terms] == [
             "content.conv4_2",
