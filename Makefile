@@ -35,8 +35,8 @@ check: $(TEST)/ready ## lint, format, strict types
 	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/mypy -p impasto.runtime -p impasto.export -p impasto.cli -p impasto.models
 
-unit: $(TEST)/ready $(NODE) ## tests of the sources, in two processes
-	$(TEST)/bin/python -m pytest --numprocesses 2 --dist worksteal
+unit: $(TEST)/ready $(NODE) ## tests of the sources, in two processes: a file, and what it exports, in one
+	$(TEST)/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 coverage: $(TEST)/ready ## the same, and which lines they reach: slower by a half
 	$(TEST)/bin/python -m pytest --cov=impasto --cov-report=term-missing

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import textwrap
 from collections.abc import Iterator
+from json import loads
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Exit, Option
@@ -40,7 +41,7 @@ def inspect(
         return
     if json:
         operators = {name: bundle.operators(name) for name in bundle.manifest.signatures}
-        manifest = dataclasses.asdict(bundle.manifest)
+        manifest = loads(bundle.manifest.to_json())
         print_json({"path": str(bundle.path), **manifest, "operators": operators})
         return
     print(f"{bundle.path}: {bundle.manifest.encoder.name}, complete and unaltered")

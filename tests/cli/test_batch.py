@@ -98,7 +98,8 @@ def test_a_folder_and_the_rest_of_it(
     assert not (tmp_path / "out" / "failures.jsonl").exists()
     other = impasto("batch", "--resume", "-o", "out", "--seed", 3, "--on-error", "stop", "-q")
     assert other.returncode == 3
-    assert other.stderr.count("exists already, of other inputs or settings; pass --overwrite") == 1
+    refused = other.stderr.count("exists already, of other inputs or settings; pass --overwrite")
+    assert 1 <= refused <= 2  # of two workers both may have begun
 
 
 @pytest.mark.parametrize(

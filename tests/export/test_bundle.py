@@ -17,7 +17,8 @@ import torch
 from onnx import numpy_helper
 
 from impasto.export import VGG19, Head, Recipe, export_bundle, load_weights, masked
-from impasto.export.bundle import Plan
+from impasto.export.bundle import Plan, _tracing
+from impasto.export.graphs import Draft, add_optimizers
 from impasto.export.tensors import Layout
 from impasto.export.verify import verify
 from impasto.runtime import Engine, verify_bundle
@@ -47,6 +48,16 @@ def export_again(folder: Path, *more: str) -> None:
     )
 
 
+def test_the_shipped_optimizers_are_what_the_code_exports(tmp_path: Path) -> None:
+    """Byte for byte; an objective takes minutes, see the next test."""
+    draft = Draft(tmp_path, VGG19(load_weights("shipped")).eval())
+    with _tracing():
+        made = add_optimizers(draft, 10)
+    for name in (made.adam, made.lbfgs):
+        assert (tmp_path / name).read_bytes() == (SHIPPED / name).read_bytes(), name
+
+
+@pytest.mark.soak
 def test_the_shipped_objective_is_what_the_code_exports(tmp_path: Path) -> None:
     """Byte for byte; the objective without conv5_1 takes as long again, see the next test."""
     export_again(tmp_path / "bundle")

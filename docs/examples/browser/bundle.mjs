@@ -10,7 +10,8 @@ export class Bundle {
    */
   static async open(ort, read, providers) {
     const manifest = JSON.parse(new TextDecoder().decode(await read('manifest.json')))
-    if (manifest.schema !== 5) throw new Error(`schema ${manifest.schema}: this reads schema 5`)
+    if (![5, 6].includes(manifest.schema))
+      throw new Error(`schema ${manifest.schema}: this reads schemas 5 and 6`)
     const bundle = new Bundle()
     Object.assign(bundle, { ort, read, providers, manifest })
     bundle.weights = await checked(manifest, WEIGHTS, await read(WEIGHTS))
@@ -58,9 +59,10 @@ export class Bundle {
   }
 }
 
-/** `height/8` at a size. */
+/** `height/8` at a size; one region, of which there are several only where masks are painted. */
 export function side(name, height, width) {
   if (typeof name === 'number') return name
+  if (name === 'regions') return 1
   const [axis, stride] = name.split('/')
   return Math.floor({ height, width }[axis] / Number(stride ?? 1))
 }

@@ -172,7 +172,7 @@ def test_a_machine_of_another_kind_is_refused(run: Run, redis: Redis, tmp_path: 
     bundle = tmp_path / "bundle"
     shutil.copytree(PLAIN, bundle)
     manifest = bundle / "manifest.json"
-    manifest.write_text(manifest.read_text() + "\n")
+    manifest.write_text(manifest.read_text().replace('"licence": "', '"licence": "Another. ', 1))
     work = ("work", redis.url, "--data", data)
     about = data / "server.json"
     refused: list[tuple[Process, str]] = [

@@ -203,7 +203,7 @@ def test_what_ships_has_no_plain_convolution_that_it_need_not_have() -> None:
     assert set(bundle.manifest.winograd) == {
         f"{name}-{objective}-{pooling}.onnx"
         for name in ("step", "statistics", "pullback")
-        for objective in ("gatys", "gatys-conv4")
+        for objective in ("gatys", "gatys-conv4", "gatys-conv4-regions")
         for pooling in ("avg", "max")
     }
     for name, twin in bundle.manifest.winograd.items():

@@ -167,7 +167,7 @@ def test_the_shipped_bundle_has_all_that_a_runtime_needs() -> None:
     assert margins["gatys"] == 80
     assert kinds == [
         (name, pooling, size)
-        for name in ("gatys", "gatys-conv4")
+        for name in ("gatys", "gatys-conv4", "gatys-conv4-regions")
         for pooling in ("avg", "max")
         for size in ((64, 48), (2 * margins[name] + 48, 64))
     ]
