@@ -43,6 +43,7 @@ def style_loss(engine: Engine, terms: dict[str, float]) -> float:
     )
 
 
+@pytest.mark.soak  # its export takes two minutes
 def test_deeper_layers_give_the_photograph_back_ever_more_loosely(
     seeing: Engine, photo: NDArray[np.uint8]
 ) -> None:
