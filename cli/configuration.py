@@ -23,7 +23,7 @@ def with_config(given: Given, command: str) -> Given:
         ImpastoError: the file cannot be read, or is no TOML.
         SettingError: it has a value that makes no sense, or one that there is not.
     """
-    given, path = _with_image(given), given.files.get("config")
+    given, path = _with_image(given, command), given.files.get("config")
     if path is None:
         return given
     try:
@@ -45,14 +45,15 @@ def with_config(given: Given, command: str) -> Given:
     return replace(given, settings=settings, machine=machine | given.machine)
 
 
-def _with_image(given: Given) -> Given:
+def _with_image(given: Given, command: str) -> Given:
     """``--init result.png`` is ``--init-image result.png``, where there is such a file."""
     word = given.settings.get("init", "")
-    if word in describe(Settings)["init"].choices or not os.path.isfile(word):
+    chosen = word in describe(Settings)["init"].choices or not os.path.isfile(word)
+    if chosen or "init_image" not in fields_of(command):
         return given
     settings = {name: value for name, value in given.settings.items() if name != "init"}
     files = {"init_image": word, **given.files}
-    return Given(files, settings, given.machine, given.service)
+    return replace(given, files=files, settings=settings)
 
 
 def show(command: str, given: Given) -> None:

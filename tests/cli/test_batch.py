@@ -189,3 +189,13 @@ def test_killed_at_any_moment(
     assert told["skipped"] == len(before)
     assert told["painted"] == count - len(before)
     assert 0 < len(before) < count
+
+
+def test_a_first_image_that_is_not_taken_is_refused(
+    impasto: Program, many: Callable[[int], None], tmp_path: Path
+) -> None:
+    many(1)
+    done = impasto("batch", "in", "-o", "out", *TINY, "--init", "in/0.png")
+    assert done.returncode == 2
+    assert "--init in/0.png" in done.stderr
+    assert not (tmp_path / "out").exists()

@@ -129,21 +129,17 @@ def write_image(
         SettingError: a value is out of range, or the format has not so many bits.
     """
     how = encoding(target, format=format, depth=depth, jpeg_quality=jpeg_quality)
-    if alpha is not None:
-        opacity = alpha[:, :, None]
-        on_white = picture * opacity + (1 - opacity)
-        picture = np.concatenate([picture, opacity], 2) if how.format in CLEAR else on_white
     if not isinstance(target, str | os.PathLike):
         if not callable(getattr(target, "write", None)):
             kind = type(target).__name__
             raise ImageError(f"cannot write to a {kind}; give a path or a file open for writing")
-        data = encode(picture, how, "the picture", parameters or {})
+        data = encode(picture, how, "the picture", parameters or {}, alpha)
         with telling("the picture"):
             _write_all(target, data)
         return
     name = os.fspath(target)
     check_file(name, overwrite=overwrite)
-    data = encode(picture, how, name, parameters or {})
+    data = encode(picture, how, name, parameters or {}, alpha)
     write_file(name, data, overwrite=overwrite)
 
 
@@ -162,14 +158,22 @@ def check_output(
 
 
 def encode(
-    picture: NDArray[np.float32], how: Encoding, name: str, texts: Mapping[str, str]
+    picture: NDArray[np.float32],
+    how: Encoding,
+    name: str,
+    texts: Mapping[str, str],
+    alpha: NDArray[np.float32] | None = None,
 ) -> bytes:
-    """The bytes of a file; ``name`` is for sentences.
+    """The bytes of a file; ``name`` is for sentences, for ``alpha`` see ``write_image``.
 
     Raises:
         ImageError: the picture is none, or too large for the format.
     """
     _check_shape(picture, name)
+    if alpha is not None:
+        opacity = alpha[:, :, None]
+        on_white = picture * opacity + (1 - opacity)
+        picture = np.concatenate([picture, opacity], 2) if how.format in CLEAR else on_white
     try:
         return _encoded(samples(picture, how.depth, name), how, texts)
     except ImageError:
@@ -226,7 +230,7 @@ def _chunks(texts: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
 
 
 def _check_shape(picture: NDArray[np.float32], name: str) -> None:
-    if picture.ndim != 3 or picture.shape[2] not in (3, 4):
+    if picture.ndim != 3 or picture.shape[2] != 3:
         raise ImageError(
             f"the picture for {name} has shape {picture.shape}, not (height, width, 3)"
         )

@@ -152,7 +152,7 @@ def test_checking_leaves_nothing_behind(tmp_path: Path) -> None:
     ("picture", "suffix", "reason"),
     [
         (np.full((20, 20, 3), np.nan), ".png", "holds NaN"),
-        (np.zeros((20, 20, 5)), ".png", "has shape (20, 20, 5)"),
+        (np.zeros((20, 20, 4)), ".png", "has shape (20, 20, 4)"),
         (np.zeros((20, 20)), ".png", "has shape (20, 20)"),
         (np.zeros((1, 16384, 3)), ".webp", "cannot be encoded"),
         (np.zeros((1, 65536, 3)), ".jpg", "cannot be encoded"),
