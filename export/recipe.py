@@ -64,22 +64,21 @@ class Recipe:
         usual = [head() for head in HEADS] + list(self.heads)
         return {
             name: places(encoder, usual if o.heads is None else o.heads, o.content, o.style)
-            for name, o in self._with_regions(found).items()
+            for name, o in found.items()
         }
 
     def chosen_poolings(self, encoder: type[Encoder] | Encoder) -> dict[str, list[str]]:
         """By objective, the poolings that it has graphs for."""
         usual = self.poolings or encoder.poolings[:1]
-        found = self._with_regions(self._all())
-        return {name: list(one.poolings or usual) for name, one in found.items()}
+        return {name: list(found.poolings or usual) for name, found in self._all().items()}
 
-    def _with_regions(self, found: Mapping[str, Layers]) -> dict[str, Layers]:
+    def _all(self) -> dict[str, Layers]:
+        """All objectives, those with regions last."""
+        own = Layers(self.content_layers, self.style_layers)
+        found = {self.objective: own, **self.objectives}
         for name in self.regions:
             if name not in found:
                 raise SettingError("regions", name, f"the objectives are {', '.join(found)}")
             if with_regions(name) in found or self.regions.count(name) > 1:
                 raise SettingError("regions", name, "name each objective once")
         return {**found, **{with_regions(name): found[name] for name in self.regions}}
-
-    def _all(self) -> dict[str, Layers]:
-        return {self.objective: Layers(self.content_layers, self.style_layers), **self.objectives}

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .bundle.manifest import Input, Pair, Term, fix
-from .errors import SettingError
+from .bundle.manifest import Pair, Term, fix
 from .graphs.device import OrtValue
 from .graphs.pool import AnyGraphs
 from .inputs import Pictures
 from .inputs.pictures import laid
 from .inputs.regions import Mask
+from .maps import Maps, map_names
 from .matching import Matches, nearest, taken
 from .objective import Objective, Point, Slot, make_objective
 from .objective.tiles import tile_shape
@@ -26,8 +26,8 @@ from .planning.sizes import Size, style_sizes
 from .state import State
 
 Targets = dict[str, NDArray[np.float32]]
-Maps = Mapping[str, NDArray[np.float32]]
-"""(height, width, channels) or (height, width), by ``TERM.INPUT`` or ``HEAD.INPUT``."""
+Places = Callable[[str, str, str, NDArray[np.float32]], NDArray[np.float32]]
+"""Of neighbours: by their name, the layer, the term's input and a style's features there."""
 LARGER = 2
 """Times the image's pixels that a style may have to be described at once: that takes less memory
 than a step."""
@@ -35,29 +35,6 @@ than a step."""
 
 NOTHING = 1e-12
 """What is divided by where a mask is empty at a layer."""
-
-
-def map_names(terms: Sequence[Term], maps: Maps) -> dict[Input, str]:
-    """Which of a caller's maps each input takes.
-
-    Raises:
-        SettingError: no input takes a map, or not of so many channels.
-    """
-    found = {}
-    taking = [(t, i) for t in terms for i in t.inputs if i.source in ("region", "given")]
-    for term, source in taking:
-        short = f"{term.head}.{source.name.rpartition('.')[2]}"
-        name = source.name if source.name in maps else short
-        if name not in maps:
-            continue
-        found[source], shape = name, np.shape(maps[name])
-        channels = shape[2] if len(shape) == 3 else 1
-        if len(shape) not in (2, 3) or channels != source.shape[1]:
-            raise SettingError("maps", name, f"give (height, width, {source.shape[1]})")
-    if unknown := sorted(set(maps) - {*found.values()}):
-        known = ", ".join(source.name for _, source in taking) or "none"
-        raise SettingError("maps", unknown[0], f"the terms take {known}")
-    return found
 
 
 def named(
@@ -103,28 +80,35 @@ class Level:
 
     def match(self, image: OrtValue) -> Matches:
         """Compare with the neighbours of an image's features in each style, if terms want any."""
-        found: dict[str, NDArray[np.float32]] = {}
-        if self.matches:
-            own = self.objective.describe(image.numpy(), "matched")
-            for number, _, features in self._features():
-                for layer, name in self._matching():
-                    file = self._manifest.matching[layer]
-                    place = nearest(self._graphs, file, own[name], features[name])
-                    found[f"{name}.{number}"] = place
-        self.set_matches(found)
-        return found
+        if not self.matches:
+            return {}
+        own = self.objective.describe(image.numpy(), "matched")
+        return self._match(
+            lambda _, layer, name, features: self._nearest(layer, own[name], features)
+        )
 
     def set_matches(self, matches: Matches) -> None:
-        """Compare with these neighbours: of several styles with what they give, blended."""
-        if not matches:
-            return
+        """Compare with these neighbours."""
+        if matches:
+            self._match(lambda key, *_: matches[key])
+
+    def _match(self, places: Places) -> Matches:
+        """Compare with what is at these places: of several styles with what they give, blended."""
+        found: dict[str, NDArray[np.float32]] = {}
         self._matched = Targets()
         for number, share, features in self._features():
-            for _, name in self._matching():
-                shape = fix(self._shapes[name], *self._padded)
-                part = np.float32(share) * taken(features[name], matches[f"{name}.{number}"], shape)
+            for layer, name in self._matching():
+                key, shape = f"{name}.{number}", fix(self._shapes[name], *self._padded)
+                found[key] = places(key, layer, name, features[name])
+                part = np.float32(share) * taken(features[name], found[key], shape)
                 self._matched[name] = self._matched.get(name, np.float32(0)) + part
         self.set_maps(self._maps)
+        return found
+
+    def _nearest(
+        self, layer: str, own: NDArray[np.float32], style: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        return nearest(self._graphs, self._manifest.matching[layer], own, style)
 
     @property
     def matches(self) -> bool:

@@ -18,7 +18,8 @@ from .errors import DivergenceError
 from .graphs.pool import Graphs, RunGraphs
 from .graphs.session import Termination
 from .inputs import Pictures
-from .level import Level, Maps, map_names, named
+from .level import Level, named
+from .maps import Maps, map_names
 from .objective import Point
 from .optimizers import Memory
 from .pictures.image import Picture, from_tensor

@@ -15,16 +15,25 @@ from PIL import Image
 Picture = NDArray[np.float32]
 
 
-@pytest.fixture(scope="session")
-def reference() -> Any:
-    """The module tests/reference.py."""
-    path = Path(__file__).with_name("reference.py")
-    spec = importlib.util.spec_from_file_location("reference", path)
+def _module(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def reference() -> Any:
+    """The module tests/reference.py."""
+    return _module(Path(__file__).with_name("reference.py"))
+
+
+@pytest.fixture(scope="session")
+def own() -> Any:
+    """The module tests/export/own.py: encoders and heads of a user's own."""
+    return _module(Path(__file__).parent / "export" / "own.py")
 
 
 @pytest.fixture(scope="session")
@@ -49,14 +58,8 @@ class Guided(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def guided() -> Guided:
+def guided(own: Any) -> Guided:
     """Two small convolutions; ``gatys`` and ``gatys-regions``: see tests/data/README.md."""
     import torch
 
-    path = Path(__file__).parent / "export" / "own.py"
-    spec = importlib.util.spec_from_file_location("own", path)
-    assert spec
-    assert spec.loader
-    own = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(own)
     return Guided(Path(__file__).parent / "data" / "guided", own.Plain().to(torch.float64))

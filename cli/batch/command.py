@@ -19,7 +19,7 @@ from impasto.runtime import (
 )
 
 from . import begun
-from .options import Folders, parse_shard
+from .options import Folders
 from .reports import reporter
 
 FAILED = 3
@@ -101,7 +101,7 @@ def _setup(folders: Folders, given: Given) -> Setup:
 def _shard(folders: Folders) -> tuple[int, int] | None:
     if folders.shard is None:
         return None
-    number, count = map(int, parse_shard(folders.shard).split("/"))
+    number, count = map(int, folders.shard.split("/"))
     return number, count
 
 

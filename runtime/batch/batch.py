@@ -135,10 +135,7 @@ class Batch:
         return None if stop else next(waiting, None)
 
     def _tasks(self) -> Iterator[Task]:
-        index = None
-        if storage_of(self._setup.output).local:
-            index = LocalIndex(self._setup.output, "")
-            index.load({row.output for _, row in self._rows})
+        index = self._index({row.output for _, row in self._rows})
         for number, row in by_size(self._rows):
             yield Task(number, row, index.known(row.output) if index else None)
 
@@ -159,11 +156,16 @@ class Batch:
 
     def _known(self, row: Row) -> dict[str, str] | None:
         """What a worker that died may have written is in the index by now."""
+        index = self._index({row.output})
+        return index.known(row.output) if index else None
+
+    def _index(self, outputs: set[str]) -> LocalIndex | None:
+        """What is known of outputs; None: each worker asks for itself."""
         if not storage_of(self._setup.output).local:
             return None
         index = LocalIndex(self._setup.output, "")
-        index.load({row.output})
-        return index.known(row.output)
+        index.load(outputs)
+        return index
 
     def _ended(self, outcome: Outcome) -> Outcome:
         self.counts[outcome.status] += 1

@@ -19,6 +19,7 @@ from impasto.runtime.errors import Field, ImageError, SettingError
 from impasto.runtime.pictures.writing.encode import encoding
 from impasto.runtime.settings import Settings, check_all, describe, resolve
 
+from .index import FOLDER
 from .rows import Line, Row, is_table, read_table
 from .storage import REMOTE, join, storage_of
 
@@ -179,7 +180,7 @@ class _Naming:
 def _check_output(output: str, where: str) -> None:
     """See whether a name is one of a picture below the folder."""
     normal = posixpath.normpath(output.replace(os.sep, "/"))
-    if REMOTE in output or os.path.isabs(output) or normal.split("/")[0] in ("..", ".impasto"):
+    if REMOTE in output or os.path.isabs(output) or normal.split("/")[0] in ("..", FOLDER):
         raise ImageError(f"{where}: {output} is not below the batch's folder; give a name that is")
     encoding(normal)
 

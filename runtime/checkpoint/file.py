@@ -72,9 +72,7 @@ class Checkpoint:
             "image": self.arrays.get("image"),
             "opacity": self.arrays.get("opacity"),
             "masks": self._masks("mask", len(regions)),
-            "style_masks": self._masks(
-                "style_mask", count if self.header.plan.sizes.regions else 0
-            ),
+            "style_masks": self._masks("style_mask", count if regions else 0),
         }
 
     def _masks(self, name: str, count: int) -> tuple[NDArray[np.float32] | None, ...]:

@@ -184,6 +184,7 @@ class Inputs:
             ImageError: a picture is damaged, or takes more memory.
         """
         least = manifest.encoder.alignment
+        shown: Shown = "stored" if plan.settings.alpha == "ignore" else "white"
 
         def read(packed: Source | Packed, name: str, most: Size, shown: Shown) -> Picture:
             source = unpack(packed)
@@ -203,7 +204,7 @@ class Inputs:
             source: Source | Packed | None,
             name: str,
             shape: Size | None,
-            shown: Shown = "stored" if plan.settings.alpha == "ignore" else "white",
+            shown: Shown = shown,
         ) -> Picture | None:
             if source is None or shape is None:
                 return None
@@ -222,7 +223,6 @@ class Inputs:
         named = zip(self.styles, _names(self.styles), sizes, strict=True)
         cropped = is_cropped(plan.settings) and plan.sizes.content is not None
         cover = cover_size(plan.sizes.content, plan.size) if cropped else plan.size  # type: ignore[arg-type]
-        shown: Shown = "stored" if plan.settings.alpha == "ignore" else "white"
         content, opacity = fitted(self.content, CONTENT, plan.sizes.content), None
         if plan.settings.alpha == "keep" and manifest.canvas.is_rgb and content is not None:
             found = fitted(self.content, CONTENT, plan.sizes.content, "opacity")

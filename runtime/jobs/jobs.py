@@ -15,9 +15,9 @@ from impasto.runtime import checkpoint as checkpoints
 from impasto.runtime.engine import Engine
 from impasto.runtime.errors import ImpastoError, SettingError
 from impasto.runtime.inputs import Inputs, Region
-from impasto.runtime.level import map_names
 from impasto.runtime.machine.memory import parse as parse_bytes
 from impasto.runtime.machine.memory import planning
+from impasto.runtime.maps import map_names
 from impasto.runtime.pictures.sources import Source
 from impasto.runtime.planning.plan import Plan
 from impasto.runtime.results.result import Step

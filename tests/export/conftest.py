@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -50,18 +49,6 @@ class Blue(Head):
 
     def loss(self, means: torch.Tensor) -> torch.Tensor:
         return (0.5 - means.mean()).sqrt()
-
-
-@pytest.fixture(scope="session")
-def own() -> Any:
-    """The module own.py beside this one."""
-    path = Path(__file__).with_name("own.py")
-    spec = importlib.util.spec_from_file_location("own", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class Exported(NamedTuple):

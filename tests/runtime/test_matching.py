@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,14 +33,8 @@ SETTINGS: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(own: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny encoder with all heads."""
-    path = Path(__file__).parents[1] / "export" / "own.py"
-    spec = importlib.util.spec_from_file_location("own_encoders", path)
-    assert spec is not None
-    assert spec.loader is not None
-    own = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(own)
     heads = (Moments(), Wasserstein(), Laplacian(), NinePoint(), Neighbours(["first"]))
     recipe = Recipe([], ["second"], heads=heads, history_size=2, objective="new")
     found = tmp_path_factory.mktemp("new") / "bundle"
