@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import onnx_ir as ir
 import torch
@@ -37,7 +39,7 @@ from .objective.objective import (
     Statistics,
 )
 from .objective.terms import Term
-from .optimizers import LBFGS, Adam
+from .optimizers import LBFGS, Adam, Preconditioner
 from .tensors import Layout
 from .tracing import trace
 
@@ -80,6 +82,18 @@ class Draft:
         """
         trace_it = trace.trace_gradient if gradient else trace.trace_forward
         model = trace_it(module, inputs, outputs, alignment or self.encoder.alignment)
+        return self.put(name, model, inputs, outputs, live, often)
+
+    def put(
+        self,
+        name: str,
+        model: ir.Model,
+        inputs: trace.Shapes,
+        outputs: trace.Shapes,
+        live: tuple[float, float] = (0.0, 0.0),
+        often: bool = False,
+    ) -> str:
+        """Write a graph that is traced, as ``add`` does."""
         self.signatures[name] = Signature(
             inputs=dict(inputs),
             outputs=dict(outputs),
@@ -174,8 +188,7 @@ def add_matching(draft: Draft, layers: Mapping[str, Layer]) -> dict[str, str]:
 def add_optimizers(draft: Draft, history_size: int) -> Optimizers:
     """Adam and L-BFGS."""
     one, image, canvas = (1,), draft.image, draft.encoder.canvas
-    adam = Adam(canvas.low, canvas.high)
-    lbfgs = LBFGS(history_size, draft.encoder.alignment, canvas.low, canvas.high)
+    alignment, span = draft.encoder.alignment, (canvas.low, canvas.high)
     adam_in: dict[str, Shape] = {
         "image": image,
         "gradient": image,
@@ -193,7 +206,7 @@ def add_optimizers(draft: Draft, history_size: int) -> Optimizers:
         "previous_image": image,
         "previous_gradient": image,
         "step": one,
-        "preconditioner": (lbfgs.precondition.levels,),
+        "preconditioner": (Preconditioner(alignment).levels,),
         "channels": one,
         "gamma": one,
         **{f"s_{i}": image for i in older},
@@ -203,11 +216,25 @@ def add_optimizers(draft: Draft, history_size: int) -> Optimizers:
     lbfgs_out = {
         "next_image": image, "s": image, "y": image, "rho": one, "next_gamma": one, "slope": one
     }  # fmt: skip
+
+    def put(
+        name: str, kind: type, arguments: Any, inputs: trace.Shapes, outputs: trace.Shapes
+    ) -> str:
+        shapes = tuple(inputs.items()), tuple(outputs.items())
+        model = _optimizer(kind, arguments, alignment, *shapes)
+        return draft.put(name, model.clone(), inputs, outputs)
+
     return Optimizers(
-        adam=draft.add("adam.onnx", adam, adam_in, adam_out),
-        lbfgs=draft.add("lbfgs.onnx", lbfgs, lbfgs_in, lbfgs_out),
+        adam=put("adam.onnx", Adam, span, adam_in, adam_out),
+        lbfgs=put("lbfgs.onnx", LBFGS, (history_size, alignment, *span), lbfgs_in, lbfgs_out),
         history_size=history_size,
     )
+
+
+@cache
+def _optimizer(kind: type, arguments: Any, alignment: Pair, inputs: Any, outputs: Any) -> ir.Model:
+    """An optimizer's graph has nothing of an encoder: who exports more bundles traces it once."""
+    return trace.trace_forward(kind(*arguments), dict(inputs), dict(outputs), alignment)
 
 
 def _shapes(terms: Sequence[Term], sources: Sequence[Source]) -> dict[str, Shape]:

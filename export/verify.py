@@ -27,6 +27,7 @@ from impasto.runtime.bundle.manifest import (
 )
 from impasto.runtime.errors import ImpastoError
 from impasto.runtime.graphs.device import onnxruntime
+from impasto.runtime.objective.factors import factor
 from impasto.runtime.objective.tiles import cut
 
 from .additive import REGIONS, TOLERANCE, features_of, relative_error
@@ -180,15 +181,21 @@ class _Check:
         return report
 
     def _feeds(self, size: Pair, seed: int) -> dict[str, Array]:
-        """Noise; for a loss, statistics of features at random: it need not be defined for any."""
+        """Noise, and statistics of features at random: a loss need not be defined for any."""
         feeds = _feeds(self.signature.inputs, size, seed, self.canvas)
         if isinstance(self.module, Loss):
-            parts = []
-            for term in self.terms:
-                sides = [side // stride for side, stride in zip(size, term.at.stride, strict=True)]
-                parts.append(term.sums(*features_of(term, (sides[0], sides[1]), seed)))
+            parts = [_sums(term, size, seed) for term in self.terms]
             feeds["sums"] = in_rows(self.terms, parts).detach().numpy()
             feeds["pixels"] = np.array([math.prod(size)], np.float32)
+        for term in self.terms:
+            for value in term.inputs(("style_factor",)).values():
+                if value.name in feeds:
+                    (target,) = term.inputs(("style",)).values()
+                    positions = math.prod(size) // math.prod(term.at.stride)
+                    means = _sums(term, size, seed + PICTURES).detach().numpy() / positions
+                    feeds[target.name] = means.astype(np.float32)
+                    rank = feeds[value.name].shape[-1]
+                    feeds[value.name] = factor(feeds[target.name], rank)
         return feeds
 
     def _split(self, outputs: dict[str, Array]) -> dict[str, Array]:
@@ -214,6 +221,12 @@ class _Check:
             norm = float(np.linalg.norm(_eager(self.module, {**smaller, key: alone})[-1]))
             part /= norm or 1.0
             start += part.shape[-1]
+
+
+def _sums(term: Term, size: Pair, seed: int) -> torch.Tensor:
+    """A term's statistics of features at random, of a picture of a size."""
+    rows, columns = (side // stride for side, stride in zip(size, term.at.stride, strict=True))
+    return term.sums(*features_of(term, (rows, columns), seed))
 
 
 def _parts(vector: NDArray[Any], terms: Sequence[Term], each: int | None = None) -> list[Any]:

@@ -37,6 +37,18 @@ def own() -> Any:
 
 
 @pytest.fixture(scope="session")
+def make_data() -> Any:
+    """The module tests/data/make.py: the bundles that are there, and how they are exported."""
+    return _module(Path(__file__).parent / "data" / "make.py")
+
+
+@pytest.fixture(scope="session")
+def losses() -> Path:
+    """A bundle of Plain with every loss that is not Gatys', and its variant for regions."""
+    return Path(__file__).parent / "data" / "losses"
+
+
+@pytest.fixture(scope="session")
 def photo() -> Callable[..., Picture]:
     """``photo("chelsea", 32, 48)``: one of scikit-image's, (height, width, 3) in [0, 1]."""
     from skimage import data

@@ -11,8 +11,12 @@ from .head import Head
 from .moments import sums
 
 TINY = torch.finfo(torch.float32).tiny
+FEW = 1e-30
+"""Of a black picture and a black style; its root, and the inverse of that, are numbers."""
 FLOOR = 1e-6
 """Of the style's own size: what is no smaller keeps the gradient of a flat picture finite."""
+NOISE = 1e-6
+"""Of the size of what the matrix is the difference of: more than float32's rounding does to it."""
 
 
 class Wasserstein(Head):
@@ -25,6 +29,10 @@ class Wasserstein(Head):
     root is tr (V^T S V)^1/2, of a K x K matrix. Where C is more than K, what is not in V's span is
     compared by its trace alone, (tr^1/2 - tr*^1/2)^2: so the whole is a lower bound of the
     distance, and 0 where S is S*.
+
+    Where there are fewer positions than channels V^T S V has eigenvalues of 0, up to rounding: of
+    these roots have no gradient. So the root is that of V^T S V + d, with d of ``NOISE``; and what
+    this adds where S is S* is taken off again.
     """
 
     name = "wasserstein"
@@ -42,14 +50,17 @@ class Wasserstein(Head):
         wanted = wanted.clamp(min=0)
         within = torch.bmm(torch.bmm(factor.transpose(1, 2), covariance), factor)
         values = factor.square().sum(1)  # S*'s eigenvalues
-        distance = (
-            (mean - goal).square().sum(1) + trace + wanted - 2 * _trace_of_root(within, values)
-        )
+        raw = within + torch.bmm(factor.transpose(1, 2), mean[:, :, None]).square()
+        size = (raw * _identity(within)).sum(2).sum(1) + values.square().sum(1)
+        least = (NOISE * size + FEW)[:, None]
+        root = _trace_of_root(within + least[:, :, None] * _identity(within))
+        root = root - ((values.square() + least).sqrt() - values).sum(1)
+        distance = (mean - goal).square().sum(1) + trace + wanted - 2 * root
         if rank < channels:
             seen = (within / values.clamp(min=FLOOR)[:, None] * _identity(within)).sum(2).sum(1)
             rest, other = (trace - seen).clamp(min=0), (wanted - values.sum(1)).clamp(min=0)
-            least = FLOOR * wanted
-            distance = distance - 2 * ((rest * other + least.square() + TINY).sqrt() - least)
+            floor = FLOOR * wanted
+            distance = distance - 2 * ((rest * other + floor.square() + TINY).sqrt() - floor)
         found: torch.Tensor = distance / channels
         return found
 
@@ -65,14 +76,10 @@ def _identity(matrices: torch.Tensor) -> torch.Tensor:
     return torch.eye(matrices.shape[-1], dtype=matrices.dtype)
 
 
-def _trace_of_root(matrices: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """(R,), tr A^1/2 of positive (R, K, K) A, with its gradient, 1/2 A^-1/2.
-
-    ``values`` are S*'s eigenvalues: their squares are A's where S is S*.
-    """
+def _trace_of_root(matrices: torch.Tensor) -> torch.Tensor:
+    """(R,), tr A^1/2 of positive (R, K, K) A, with its gradient, 1/2 A^-1/2."""
     a, identity = matrices.detach(), _identity(matrices)
-    norm = a.square().sum((1, 2), keepdim=True).sqrt()
-    norm = norm + FLOOR * values.square().sum(1)[:, None, None] + TINY
+    norm = (a * identity).sum((1, 2), keepdim=True)
     root, inverse = roots(a / norm, identity)
     trace: torch.Tensor = (root * norm.sqrt() * identity).sum(2).sum(1)
     slope: torch.Tensor = 0.5 * (inverse / norm.sqrt() * (matrices - a)).sum(2).sum(1)

@@ -12,8 +12,8 @@ import torch
 
 from .forms import number, op
 
-ITERATIONS = 14
-LEAST = 1e-4
+ITERATIONS = 12
+LEAST = 1e-3
 """Root of the smallest eigenvalue whose root is found in so many."""
 
 

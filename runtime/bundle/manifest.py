@@ -14,8 +14,6 @@ from impasto.runtime import records
 from impasto.runtime.errors import BundleError
 
 SCHEMA = 6
-WITHOUT_REGIONS = 5
-"""The schema of before regions: what it lacks is none."""
 FILE_NAME = "manifest.json"
 WEIGHTS = "weights.bin"
 """The one file of external data that the graphs share."""
@@ -272,9 +270,6 @@ class Manifest:
         entries = dataclasses.asdict(self)
         if self.conformance is None:
             del entries["conformance"]
-        if self.schema == WITHOUT_REGIONS:  # its digest is that of the text as it was
-            for signature in entries["signatures"].values():
-                del signature["floats_per_region"]
         if not self.matching:
             del entries["matching"]
         return json.dumps(entries, indent=1) + "\n"
@@ -294,12 +289,7 @@ class Manifest:
     @staticmethod
     def _read(raw: Any, source: str) -> Manifest:
         schema = raw.get("schema") if isinstance(raw, dict) else None
-        if schema == WITHOUT_REGIONS and isinstance(raw.get("signatures"), dict):
-            signatures = raw["signatures"].items()
-            none = {"floats_per_region": 0.0}
-            told = {k: {**none, **v} if isinstance(v, dict) else v for k, v in signatures}
-            raw = {**raw, "signatures": told}
-        elif schema != SCHEMA:
+        if schema != SCHEMA:
             raise BundleError(
                 f"{source}: schema {records.show(schema)}, but this version of impasto reads "
                 f"schema {SCHEMA}: export the bundle again, or install the version that made it"

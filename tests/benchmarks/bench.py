@@ -22,6 +22,7 @@ TABLES = {
     "start": "start",
     "service": "service",
     "memory": "memory",
+    "losses": "losses",
     "variants": "variants",
     "growth": "growth",
     "quality": "quality",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,36 +22,44 @@ MODELS = ROOT / "models"
 IMAGES = ROOT / "docs" / "images"
 SIZE, SMALL = 512, 320
 """Of a picture that is shown alone, and of those that are shown side by side."""
-ALONE = ("stylize", "example", "regions")
 ROWS: dict[str, list[dict[str, Any]]] = {
-    "presets": [{"preset": name} for name in ("paint", "bold", "gatys2016")],
     "detail": [{"detail": detail} for detail in (0.0, 0.5, 1.0)],
     "style-scale": [{"style_scale": scale} for scale in (0.5, 1.0, 2.0)],
     "color": [{"color": color} for color in ("style", "content", "match")],
     "quality": [{"quality": quality} for quality in ("draft", "normal", "high")],
     "init": [{"init": init} for init in ("content", "style", "noise")],
+    "averaging": [
+        {"optimizer": "adam", "averaging": share, "init": "noise", "quality": "draft"}
+        for share in (0.0, 0.9, 0.99)
+    ],
+    "weights": [
+        {"weights": {"conv1_1": a, "conv2_1": a, "conv3_1": b, "conv4_1": b}}
+        for a, b in ((5.0, 0.2), (1.0, 1.0), (0.2, 5.0))
+    ],
     "content-weight": [
         {"content_weight": weight, "size": 256, "iterations": 14} for weight in (2.0, 8.0, 32.0)
     ],
 }
 """Each a file: what is set, from left to right."""
 Pair = tuple[Path, Path]
+Pictures = dict[str, np.ndarray[Any, Any]]
+"""By the names of their files."""
+Page = Callable[[Engine, Pair], Pictures]
+SIZES = (256, 512, 1024, 2048)
 
 
 def main() -> None:
     """Paint what is asked for, or all."""
-    known = [*ALONE, *ROWS]
+    known = [*PAGES, *ROWS]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
     engine = Engine.load()
     for name in parser.parse_args().names or known:
         pair, rows = _pair(name), ROWS.get(name)
-        if name == "regions":
-            picture = _regions(engine)
-        else:
-            picture = _row(engine, pair, rows) if rows else _painted(engine, pair, size=SIZE)
-        _save(picture, IMAGES / f"{name}.jpg")
-        print(f"docs/images/{name}.jpg", flush=True)
+        found = {name: _row(engine, pair, rows)} if rows else PAGES[name](engine, pair)
+        for file, picture in found.items():
+            _save(picture, IMAGES / f"{file}.jpg")
+            print(f"docs/images/{file}.jpg", flush=True)
 
 
 def _pair(name: str) -> Pair:
@@ -71,13 +80,67 @@ def _photograph(name: str) -> Path:
     return Path(found.origin).parent / "data" / name
 
 
+def _alone(name: str) -> Page:
+    return lambda engine, pair: {name: _painted(engine, pair, size=SIZE)}
+
+
+def _presets(engine: Engine, pair: Pair) -> Pictures:
+    """Each of the bundle's, by itself."""
+    return {
+        f"preset-{name}": _painted(engine, pair, preset=name, size=SMALL)
+        for name in engine.manifest.presets
+    }
+
+
+def _sizes(engine: Engine, pair: Pair) -> Pictures:
+    """One pair at four sizes, made as small as the smallest; and a piece of each at 100 %."""
+    wholes, pieces = [], []
+    for size in SIZES:
+        picture = _painted(engine, pair, size=size)
+        pixels = Image.fromarray(np.rint(255 * picture).astype(np.uint8))
+        width, height = SIZES[0], SIZES[0] * pixels.height // pixels.width
+        wholes.append(np.asarray(pixels.resize((width, height), Image.Resampling.BOX)) / 255)
+        left, top = (pixels.width - width) // 2, (pixels.height - height) // 2
+        pieces.append(np.asarray(pixels.crop((left, top, left + width, top + height))) / 255)
+    return {"sizes": np.concatenate([np.concatenate(row, 1) for row in (wholes, pieces)])}
+
+
+def _crops(engine: Engine, pair: Pair) -> Pictures:
+    """Pieces at 100 %, twice as large as they are: total variation, and the paper's own grain."""
+    rows: list[dict[str, Any]] = [
+        {"preset": "gatys2016"},
+        {"preset": "gatys2016", "tv_weight": 30.0},
+        {"preset": "gatys2016", "tv_weight": 300.0},
+        {},
+    ]
+    pieces = [_painted(engine, pair, size=SIZE, **row)[60:220, 180:380] for row in rows]
+    return {"grain": np.concatenate(pieces, 1).repeat(2, 0).repeat(2, 1)}
+
+
+def _alpha(engine: Engine, pair: Pair) -> Pictures:
+    """A photograph whose ground is transparent, over squares: as it is, on white, kept, ignored."""
+    photo = read_picture(pair[0], within=(SMALL, SMALL))
+    height, width = photo.shape[:2]
+    y, x = np.mgrid[:height, :width]
+    far = ((x - 0.47 * width) / (0.37 * width)) ** 2 + ((y - 0.53 * height) / (0.47 * height)) ** 2
+    there = (20 * (1 - far)).clip(0, 1)[..., None].astype(np.float32)
+    squares = np.float32(0.75) + np.float32(0.15) * ((x // 12 + y // 12) % 2)[..., None]
+    logo = np.rint(255 * np.concatenate([photo, there], 2)).astype(np.uint8)
+    painted = [photo * there + squares * (1 - there)]
+    for alpha in ("white", "keep", "ignore"):
+        result = engine.stylize(Image.fromarray(logo), pair[1], size=SMALL, alpha=alpha)
+        over = 1 if result.alpha is None else result.alpha[..., None]
+        painted.append(result.image * over + squares * (1 - over))
+    return {"alpha": np.concatenate(painted, axis=1)}
+
+
 def _row(engine: Engine, pair: Pair, settings: list[dict[str, Any]]) -> np.ndarray[Any, Any]:
     """Pictures side by side."""
     pictures = [_painted(engine, pair, **{"size": SMALL} | given) for given in settings]
     return np.concatenate(pictures, axis=1)
 
 
-def _regions(engine: Engine) -> np.ndarray[Any, Any]:
+def _regions(engine: Engine, _: Pair) -> Pictures:
     """A photograph; its sky like one painting and the rest like another; the sky painted again."""
     photo = read_picture(_photograph("rocket.jpg"), within=(SMALL * 2 // 3, SMALL))
     sky = ((photo[:, :, 2] - photo[:, :, 0]) / 0.1).clip(0, 1)  # what is blue
@@ -90,7 +153,7 @@ def _regions(engine: Engine) -> np.ndarray[Any, Any]:
     again = engine.stylize(photo, regions=[Region(sky, wave)], init_image=both, **settings).image
     untouched = sky == 0
     assert np.array_equal(again[untouched], both[untouched])
-    return np.concatenate([photo, both, again], axis=1)
+    return {"regions": np.concatenate([photo, both, again], axis=1)}
 
 
 def _painted(engine: Engine, pair: Pair, **settings: Any) -> np.ndarray[Any, Any]:
@@ -101,6 +164,17 @@ def _save(picture: np.ndarray[Any, Any], path: Path) -> None:
     pixels = Image.fromarray(np.rint(255 * picture).astype(np.uint8))
     pixels.save(path, quality=90, subsampling=0, optimize=True)
 
+
+PAGES: dict[str, Page] = {
+    "stylize": _alone("stylize"),
+    "example": _alone("example"),
+    "regions": _regions,
+    "presets": _presets,
+    "sizes": _sizes,
+    "crops": _crops,
+    "alpha": _alpha,
+}
+"""What is not a row of pictures alone."""
 
 if __name__ == "__main__":
     main()

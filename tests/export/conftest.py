@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pickle
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,7 +64,6 @@ class Exported(NamedTuple):
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """Content at conv1_1, style at conv1_2 and conv2_1, the heads above."""
-    folder = tmp_path_factory.mktemp("exported") / "bundle"
     encoder = VGG19(load_weights("shipped"))
     recipe = Recipe(
         content_layers=["conv1_1"],
@@ -70,8 +72,20 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
         poolings=["max"],
         history_size=3,
     )
-    folder.mkdir()
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # exported by the process that asks first
+        base = base.parent
+    folder, report = base / "exported" / "bundle", base / "exported.report"
+    with (base / "exported.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not report.exists():
+            report.write_bytes(pickle.dumps(_export(folder, encoder, recipe)))
+    return Exported(folder, encoder, recipe, pickle.loads(report.read_bytes()))
+
+
+def _export(folder: Path, encoder: Encoder, recipe: Recipe) -> list[Figure]:
+    """Over an older bundle."""
+    folder.mkdir(parents=True)
     (folder / "manifest.json").write_text("an older bundle")
     (folder / "older.onnx").touch()
-    report = export_bundle(folder, encoder, recipe, overwrite=True)
-    return Exported(folder, encoder, recipe, report)
+    return export_bundle(folder, encoder, recipe, overwrite=True)

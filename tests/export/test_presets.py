@@ -185,9 +185,10 @@ def test_a_peers_preset_has_its_objective(
     settings = settings_of(name)
     assert settings.pooling == ("avg" if name == "gatys2016" else "max")
     expected = theirs(name, reference, settings.pooling, pictures)
-    assert ours(encoder, settings, pictures) == pytest.approx(expected, rel=1e-4)
+    limit = 1e-3 if name == "crowsonkb" else 1e-4  # what Wasserstein adds against rounding
+    assert ours(encoder, settings, pictures) == pytest.approx(expected, rel=limit)
     other = "max" if settings.pooling == "avg" else "avg"
-    assert theirs(name, reference, other, pictures) != pytest.approx(expected, rel=1e-3)
+    assert theirs(name, reference, other, pictures) != pytest.approx(expected, rel=2 * limit)
 
 
 def test_a_peers_first_image_is_its_own() -> None:

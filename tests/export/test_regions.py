@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from impasto.export import Head, Recipe, Style, export_bundle, masked
+from impasto.export import Head, Recipe, Style, masked
 from impasto.export.additive import check_additive
 from impasto.export.bundle import Plan
 from impasto.export.objective.terms import Term
@@ -17,8 +17,6 @@ from impasto.runtime import ImpastoError, SettingError
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import Layer
 from impasto.runtime.conformance import verify_bundle
-
-RECIPE = Recipe(["second"], ["first", "second"], history_size=3, regions=["gatys"])
 
 
 class Squared(Head):
@@ -42,8 +40,10 @@ class Flat(Squared):
         return own @ own.T
 
 
-def test_the_bundle_of_the_tests_is_what_pytorch_computes(guided: Any, own: Any) -> None:
-    plan = Plan(own.Plain(), RECIPE)
+def test_the_bundle_of_the_tests_is_what_pytorch_computes(
+    guided: Any, own: Any, make_data: Any
+) -> None:
+    plan = Plan(own.Plain(), make_data.RECIPES["guided"])
     report = verify(guided.folder, plan.encoder, plan.objectives)
     assert {figure.graph for figure in report} >= {
         "step-gatys-regions-own.onnx",
@@ -85,9 +85,10 @@ def test_a_variant_of_no_objective_is_refused(own: Any, names: list[str], senten
 
 
 @pytest.mark.soak
-def test_the_bundle_of_the_tests_is_what_is_exported_now(
-    guided: Any, own: Any, tmp_path: Path
+@pytest.mark.parametrize("name", ["plain", "guided", "losses"])
+def test_the_bundles_of_the_tests_are_what_is_exported_now(
+    make_data: Any, own: Any, tmp_path: Path, name: str
 ) -> None:
-    export_bundle(tmp_path / "bundle", own.Plain(), RECIPE)
-    for file in sorted(guided.folder.iterdir()):
-        assert (tmp_path / "bundle" / file.name).read_bytes() == file.read_bytes(), file.name
+    make_data.make(name, tmp_path / name, own.Plain())
+    for file in sorted((make_data.HERE / name).iterdir()):
+        assert (tmp_path / name / file.name).read_bytes() == file.read_bytes(), file.name

@@ -9,10 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from impasto.export import Laplacian, Moments, Neighbours, Recipe, Wasserstein, export_bundle
-from impasto.export.heads import NinePoint
 from impasto.runtime import Engine, matching
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.graphs.device import Device
@@ -22,7 +19,7 @@ from impasto.runtime.objective import make_objective
 from impasto.runtime.run import Run
 
 SETTINGS: dict[str, Any] = {
-    "objective": "new",
+    "objective": "losses",
     "size": 48,
     "min_size": 24,
     "weights": {"moments": 1.0, "wasserstein": 1.0, "laplacian": 0.01, "tv9": 1.0},
@@ -33,19 +30,8 @@ SETTINGS: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def folder(own: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny encoder with all heads."""
-    heads = (Moments(), Wasserstein(), Laplacian(), NinePoint(), Neighbours(["first"]))
-    recipe = Recipe([], ["second"], heads=heads, history_size=2, objective="new")
-    found = tmp_path_factory.mktemp("new") / "bundle"
-    torch.set_num_threads(1)
-    export_bundle(found, own.Plain(), recipe)
-    return found
-
-
-@pytest.fixture(scope="module")
-def engine(folder: Path) -> Engine:
-    return Engine.load(folder, device="cpu", threads=1)
+def engine(losses: Path) -> Engine:
+    return Engine.load(losses, device="cpu", threads=1)
 
 
 @pytest.fixture
@@ -54,11 +40,11 @@ def pictures(photo: Callable[..., Any]) -> list[Any]:
 
 
 def test_a_neighbour_has_the_largest_centred_cosine(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    losses: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(matching, "SCORES", 50)  # in parts, the last of which overlaps
     monkeypatch.setattr(matching, "CANDIDATES", 20)
-    graphs = Graphs(Bundle(folder), Device("cpu"), 1)
+    graphs = Graphs(Bundle(losses), Device("cpu"), 1)
     random = np.random.default_rng(0)
     image, style = (random.random((1, 8, *size), np.float32) for size in ((5, 7), (6, 11)))
     found = matching.nearest(graphs, graphs.bundle.manifest.matching["first"], image, style)

@@ -19,6 +19,7 @@ Choice = dict[str, Any]
 HEIGHT, WIDTH = 64, 80
 
 OPTIONS: dict[str, tuple[Any, ...]] = {
+    "losses": ("gatys", "all others"),
     "regions": ("none", "one", "one and the rest", "two with a style's mask"),
     "styles": (1, 2),
     "tiles": (False, True),
@@ -115,7 +116,9 @@ def inputs_of(choice: Choice) -> dict[str, Any]:
 
 def settings_of(choice: Choice) -> dict[str, Any]:
     names = ("optimizer", "color", "alpha", "style_scale", "detail", "tv_weight", "init")
-    short = {"size": WIDTH, "min_size": 40, "schedule": [2], "iterations": 2}
+    short: dict[str, Any] = {"size": WIDTH, "min_size": 40, "schedule": [2], "iterations": 2}
+    if choice["losses"] != "gatys":  # all of them of one size
+        short["weights"] = {"wasserstein": 1.0, "moments": 1.0, "neighbours": 1.0, "tv9": 1.0}
     return {name: choice[name] for name in names} | short
 
 
@@ -124,8 +127,9 @@ def told(choice: Choice) -> str:
 
 
 @pytest.fixture(scope="module")
-def engine(guided: Any) -> Engine:
-    return Engine.load(guided.folder, device="cpu", threads=1)
+def engines(guided: Any, losses: Path) -> dict[str, Engine]:
+    folders = zip(OPTIONS["losses"], (guided.folder, losses), strict=True)
+    return {name: Engine.load(folder, device="cpu", threads=1) for name, folder in folders}
 
 
 def start(engine: Engine, choice: Choice, in_tiles: Any) -> Run:
@@ -134,7 +138,10 @@ def start(engine: Engine, choice: Choice, in_tiles: Any) -> Run:
 
 
 @pytest.mark.parametrize("choice", covering(), ids=told)
-def test_a_pair_of_options(engine: Engine, in_tiles: Any, tmp_path: Path, choice: Choice) -> None:
+def test_a_pair_of_options(
+    engines: dict[str, Engine], in_tiles: Any, tmp_path: Path, choice: Choice
+) -> None:
+    engine = engines[choice["losses"]]
     run = start(engine, choice, in_tiles)
     steps = []
     for step in run:
@@ -170,4 +177,4 @@ def test_a_pair_of_options(engine: Engine, in_tiles: Any, tmp_path: Path, choice
 def test_every_pair_is_there() -> None:
     choices = covering()
     assert set().union(*map(pairs_of, choices)) == all_pairs()
-    assert len(choices) < 20  # of thirteen thousand
+    assert len(choices) < 24  # of 55,000

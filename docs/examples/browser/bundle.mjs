@@ -10,8 +10,8 @@ export class Bundle {
    */
   static async open(ort, read, providers) {
     const manifest = JSON.parse(new TextDecoder().decode(await read('manifest.json')))
-    if (![5, 6].includes(manifest.schema))
-      throw new Error(`schema ${manifest.schema}: this reads schemas 5 and 6`)
+    if (manifest.schema !== 6)
+      throw new Error(`schema ${manifest.schema}: this reads schema 6`)
     const bundle = new Bundle()
     Object.assign(bundle, { ort, read, providers, manifest })
     bundle.weights = await checked(manifest, WEIGHTS, await read(WEIGHTS))

@@ -210,7 +210,7 @@ def test_it_must_stand_for_a_graph_of_the_bundle(folder: Path) -> None:
 # The manifest
 
 
-@pytest.mark.parametrize("schema", [0, SCHEMA - 2, SCHEMA + 1, str(SCHEMA), None, True, 1.5, [[]]])
+@pytest.mark.parametrize("schema", [0, SCHEMA - 1, SCHEMA + 1, str(SCHEMA), None, True, 1.5, [[]]])
 def test_another_schema(folder: Path, schema: object) -> None:
     edit(folder, lambda raw: raw.update(schema=schema))
     assert "schema" in refusal(folder)

@@ -1,0 +1,38 @@
+"""`python tests/data/make.py NAME...`: export the bundles that tests read anew."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from impasto.export import (
+    Encoder,
+    Laplacian,
+    Moments,
+    Neighbours,
+    Recipe,
+    Wasserstein,
+    export_bundle,
+)
+from impasto.export.heads import NinePoint
+
+HERE = Path(__file__).parent
+LOSSES = (Moments(), Wasserstein(), Laplacian(), NinePoint(), Neighbours(["first"]))
+RECIPES = {
+    "plain": Recipe(["second"], ["first", "second"]),
+    "guided": Recipe(["second"], ["first", "second"], history_size=3, regions=["gatys"]),
+    "losses": Recipe([], ["second"], LOSSES, None, 2, "losses", regions=["losses"]),
+}
+
+
+def make(name: str, folder: Path, encoder: Encoder) -> None:
+    """The bundle of a name, in a folder; ``encoder`` is Plain of tests/export/own.py."""
+    export_bundle(folder, encoder, RECIPES[name], overwrite=True)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(HERE.parent / "export"))
+    from own import Plain
+
+    for chosen in sys.argv[1:] or RECIPES:
+        make(chosen, HERE / chosen, Plain())
