@@ -192,7 +192,7 @@ class _Check:
                 if value.name in feeds:
                     (target,) = term.inputs(("style",)).values()
                     positions = math.prod(size) // math.prod(term.at.stride)
-                    means = _sums(term, size, seed + PICTURES).detach().numpy() / positions
+                    means = _sums(term, size, seed, power=2).detach().numpy() / positions
                     feeds[target.name] = means.astype(np.float32)
                     rank = feeds[value.name].shape[-1]
                     feeds[value.name] = factor(feeds[target.name], rank)
@@ -223,10 +223,14 @@ class _Check:
             start += part.shape[-1]
 
 
-def _sums(term: Term, size: Pair, seed: int) -> torch.Tensor:
-    """A term's statistics of features at random, of a picture of a size."""
+def _sums(term: Term, size: Pair, seed: int, power: int = 1) -> torch.Tensor:
+    """A term's statistics of features at random, of a picture of a size.
+
+    With another power they are those of another picture; of two alike all digits would cancel.
+    """
     rows, columns = (side // stride for side, stride in zip(size, term.at.stride, strict=True))
-    return term.sums(*features_of(term, (rows, columns), seed))
+    features, maps = features_of(term, (rows, columns), seed)
+    return term.sums(features**power, maps)
 
 
 def _parts(vector: NDArray[Any], terms: Sequence[Term], each: int | None = None) -> list[Any]:

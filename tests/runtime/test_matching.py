@@ -123,9 +123,9 @@ def test_every_terms_gradient_in_tiles_is_the_wholes(engine: Engine) -> None:
     content, style, image = random.random((3, 1, 3, 32, 48), np.float32)
     given = {"neighbours.first.target": random.random((1, 8, 32, 48), np.float32)}
     whole, tiled = (
-        make_objective(engine._graphs, "new", "own", (32, 48), pixels) for pixels in (None, 800)
+        make_objective(engine._graphs, "losses", "own", (32, 48), pixels) for pixels in (None, 800)
     )
-    terms = engine.manifest.objectives["new"].terms
+    terms = engine.manifest.objectives["losses"].terms
     found: dict[str, list[Any]] = {term.name: [] for term in terms}
     for objective in (whole, tiled):
         targets = {**objective.describe(content, "content"), **given}
