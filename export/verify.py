@@ -23,6 +23,7 @@ from impasto.runtime.bundle.manifest import (
     Manifest,
     Pair,
     Signature,
+    Source,
     fix,
 )
 from impasto.runtime.errors import ImpastoError
@@ -41,6 +42,8 @@ from .tracing import trace
 Array = NDArray[np.float32]
 SIZES = ((64, 96), (160, 112))
 PICTURES = 4
+STYLES: tuple[Source, ...] = ("style",)
+FACTORS: tuple[Source, ...] = ("style_factor",)
 
 
 @dataclass(frozen=True)
@@ -188,9 +191,9 @@ class _Check:
             feeds["sums"] = in_rows(self.terms, parts).detach().numpy()
             feeds["pixels"] = np.array([math.prod(size)], np.float32)
         for term in self.terms:
-            for value in term.inputs(("style_factor",)).values():
+            for value in term.inputs(FACTORS).values():
                 if value.name in feeds:
-                    (target,) = term.inputs(("style",)).values()
+                    (target,) = term.inputs(STYLES).values()
                     positions = math.prod(size) // math.prod(term.at.stride)
                     means = _sums(term, size, seed, power=2).detach().numpy() / positions
                     feeds[target.name] = means.astype(np.float32)

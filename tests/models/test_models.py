@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from impasto.export.presets import PRESETS
 from impasto.runtime import ImageError, paintings
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.pictures import paintings as listed
@@ -16,12 +17,19 @@ MODELS = Path(str(resources.files("impasto.models")))
 README = Path(__file__).parents[2] / "models" / "README.md"
 
 
-def test_the_bundle_that_ships_is_whole_and_has_both_poolings_of_its_objectives() -> None:
+def test_the_bundle_that_ships_is_whole_and_has_every_preset() -> None:
     manifest = Bundle("vgg19").manifest
-    assert list(manifest.objectives) == ["gatys", "gatys-conv4", "gatys-conv4-regions"]
-    for objective, deepest in zip(manifest.objectives.values(), (5, 4, 4), strict=True):
-        assert list(objective.poolings) == ["avg", "max"]
-        assert [term.name for term in objective.terms] == [
+    poolings = {name: list(found.poolings) for name, found in manifest.objectives.items()}
+    assert poolings == {
+        "gatys": ["avg", "max"],
+        "gatys-conv4": ["avg", "max"],
+        "faithful": ["avg"],
+        "spst": ["max"],
+        "crowsonkb": ["max"],
+        "gatys-conv4-regions": ["avg", "max"],
+    }
+    for name, deepest in (("gatys", 5), ("gatys-conv4", 4), ("gatys-conv4-regions", 4)):
+        assert [term.name for term in manifest.objectives[name].terms] == [
             "content.conv4_2",
             *(f"style.conv{block}_1" for block in range(1, deepest + 1)),
             "tv",
@@ -29,6 +37,7 @@ def test_the_bundle_that_ships_is_whole_and_has_both_poolings_of_its_objectives(
     objectives = {name: preset.settings["objective"] for name, preset in manifest.presets.items()}
     assert list(objectives)[:3] == ["paint", "bold", "gatys2016"]  # the first is the default
     assert {name for name in objectives if objectives[name] == "gatys-conv4"} == {"paint", "bold"}
+    assert objectives.keys() == PRESETS.keys()
 
 
 def test_its_folder_holds_what_the_manifest_says_and_nothing_else() -> None:

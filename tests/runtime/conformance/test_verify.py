@@ -167,8 +167,8 @@ def test_the_shipped_bundle_has_all_that_a_runtime_needs() -> None:
     assert margins["gatys"] == 80
     assert kinds == [
         (name, pooling, size)
-        for name in ("gatys", "gatys-conv4", "gatys-conv4-regions")
-        for pooling in ("avg", "max")
+        for name, entry in bundle.manifest.objectives.items()
+        for pooling in entry.poolings
         for size in ((64, 48), (2 * margins[name] + 48, 64))
     ]
     assert [call.pairs for call in expected.lbfgs.calls] == [0, 9]
