@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .batch import Row as Row
     from .batch import Setup as Setup
     from .batch import make_rows as make_rows
+    from .batch import picture_files as picture_files
     from .bundle.bundle import Bundle as Bundle
     from .bundle.bundle import read_manifest as read_manifest
     from .bundle.manifest import Manifest as Manifest
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from .pictures.sources import Source as Source
     from .pictures.sources import Stream as Stream
     from .pictures.writing.encode import check_output as check_output
+    from .pictures.writing.encode import write_image as write_image
     from .planning.estimate import Estimate as Estimate
     from .planning.plan import Plan as Plan
     from .planning.plan import Scale as Scale
@@ -70,7 +72,7 @@ if TYPE_CHECKING:
     from .settings import setting as setting
 
 _HOMES = {
-    ".batch": ("Batch", "Outcome", "Row", "Setup", "make_rows"),
+    ".batch": ("Batch", "Outcome", "Row", "Setup", "make_rows", "picture_files"),
     ".bundle.bundle": ("Bundle", "read_manifest"),
     ".bundle.manifest": ("Manifest",),
     ".checkpoint": ("CheckpointHeader", "read_checkpoint"),
@@ -97,7 +99,7 @@ _HOMES = {
     ".pictures.paintings": ("Painting", "paintings"),
     ".pictures.image": ("picture_size", "read_picture"),
     ".pictures.sources": ("Source", "Stream"),
-    ".pictures.writing.encode": ("check_output",),
+    ".pictures.writing.encode": ("check_output", "write_image"),
     ".planning.estimate": ("Estimate",),
     ".planning.plan": ("Plan", "Scale"),
     ".planning.sizes": ("Sizes",),

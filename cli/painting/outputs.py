@@ -7,12 +7,9 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from .regions import files_of, regions_of
-
-if TYPE_CHECKING:
-    from impasto.runtime import Result
 
 STREAM = "-"
 """stdin where a picture is read, stdout where one is written."""
@@ -24,6 +21,22 @@ ENCODING: dict[str, Callable[[str], Any]] = {
     "no_metadata": bool,
 }
 """How an output is written: what of Files says it, and is kept in a checkpoint's notes."""
+
+
+class Savable(Protocol):
+    """What is written as a ``Result`` is."""
+
+    def save(
+        self,
+        target: Any,
+        *,
+        format: str | None = None,
+        depth: int | None = None,
+        jpeg_quality: int | None = None,
+        metadata: bool = True,
+        overwrite: bool = False,
+    ) -> None:
+        """See ``Result.save``."""
 
 
 def named(command: str, files: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +66,7 @@ def encoding(files: dict[str, Any]) -> dict[str, Any]:
     return how
 
 
-def save(result: Result, files: dict[str, Any], *, overwrite: bool) -> None:
+def save(result: Savable, files: dict[str, Any], *, overwrite: bool) -> None:
     """Write a result where the files say, and as they say.
 
     Raises:

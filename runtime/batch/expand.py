@@ -21,7 +21,7 @@ from impasto.runtime.settings import Settings, check_all, describe, resolve
 
 from .index import FOLDER
 from .rows import Line, Row, is_table, read_table
-from .storage import REMOTE, join, storage_of
+from .storage import REMOTE, check_there, join, picture_files, storage_of
 
 NAME = "{stem}-{style}.png"
 OWN = ("stem", "style", "suffix")
@@ -56,7 +56,7 @@ def make_rows(
         SettingError: a value makes no sense.
     """
     naming = _Naming(name, manifest, check_all(Settings, settings or {}))
-    paintings = [path for style in styles for path in _pictures(style, recursive, output)]
+    paintings = [path for style in styles for path in picture_files(style, recursive, output)]
     rows = [naming.row(line, below) for line, below in _lines(inputs, paintings, recursive, output)]
     if not rows:
         raise ImageError("there is nothing to paint: no picture was found; name some, or a folder")
@@ -93,30 +93,13 @@ def _contents(path: str, recursive: bool, output: str) -> Iterator[tuple[str, st
     """Pictures, each with the folder that it has in what was named."""
     storage = storage_of(path)
     if not storage.is_folder(path):
-        _check_there(path)
+        check_there(path)
         yield "", path
         return
     if _same(path, output):
         raise ImageError(f"{output} is the folder to read; give the output another")
     for found in storage.pictures(path, recursive, output):
         yield posixpath.dirname(found), join(path, found)
-
-
-def _pictures(path: str, recursive: bool, output: str) -> list[str]:
-    """A painting, or those in a folder."""
-    storage = storage_of(path)
-    if not storage.is_folder(path):
-        _check_there(path)
-        return [path]
-    found = [join(path, name) for name in storage.pictures(path, recursive, output)]
-    if not found:
-        raise ImageError(f"{path} has no pictures; give another folder as ", Field("style"))
-    return found
-
-
-def _check_there(path: str) -> None:
-    if not storage_of(path).exists(path):
-        raise ImageError(f"{path} does not exist; check the path")
 
 
 class _Naming:

@@ -20,7 +20,7 @@ from impasto.runtime.errors import Field, SettingError
 
 PAINTING = ("stylize", "texture", "reconstruct")
 """The commands that paint a picture."""
-PLANNING = (*PAINTING, "batch", "estimate", "settings")
+PLANNING = (*PAINTING, "batch", "gallery", "estimate", "settings")
 """Those, and the commands that tell what would be done."""
 
 Group = Literal["what", "looks", "time", "machine", "output", "limits"]

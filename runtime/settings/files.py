@@ -9,7 +9,7 @@ from .fields import PAINTING, PLANNING, Group, setting
 
 WRITING = (*PAINTING, "resume", "replay")
 KEEPING = (*PAINTING, "resume")
-LEAVING = (*WRITING, "batch")
+LEAVING = (*WRITING, "batch", "gallery")
 
 Format = Literal["png", "jpeg", "webp", "avif", "tiff"]
 
@@ -26,7 +26,7 @@ class Files:
     content: str | None = setting(
         "The picture to paint.",
         None,
-        commands=("stylize", "reconstruct", "estimate", "replay"),
+        commands=("stylize", "reconstruct", "gallery", "estimate", "replay"),
         group="what",
     )
     style: tuple[str, ...] = setting(

@@ -513,6 +513,7 @@ def test_the_public_names() -> None:
         "make_rows",
         "painting_texts",
         "paintings",
+        "picture_files",
         "picture_size",
         "read_checkpoint",
         "read_manifest",
@@ -522,6 +523,7 @@ def test_the_public_names() -> None:
         "show_bytes",
         "verify_bundle",
         "write_file",
+        "write_image",
     ]
     for name in impasto.runtime.__all__:
         assert getattr(impasto.runtime, name).__doc__
