@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from .planning.plan import Plan as Plan
     from .planning.plan import Scale as Scale
     from .planning.sizes import Sizes as Sizes
+    from .results.evaluation import Evaluation as Evaluation
     from .results.result import Result as Result
     from .results.result import Step as Step
     from .results.texts import Painted as Painted
@@ -103,6 +104,7 @@ _HOMES = {
     ".planning.estimate": ("Estimate",),
     ".planning.plan": ("Plan", "Scale"),
     ".planning.sizes": ("Sizes",),
+    ".results.evaluation": ("Evaluation",),
     ".results.result": ("Result", "Step"),
     ".results.texts": ("Painted", "painting_texts", "read_painted"),
     ".run": ("Run",),

@@ -477,6 +477,7 @@ def test_the_public_names() -> None:
         "DivergenceError",
         "Engine",
         "Estimate",
+        "Evaluation",
         "Field",
         "Files",
         "ImageError",
