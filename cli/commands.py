@@ -101,6 +101,16 @@ COMMANDS = {
         ),
         "sheets.gallery:gallery",
     ),
+    "compare": Entry(
+        "Compare pictures by their losses, term by term.",
+        "All at the size of the smallest, with the same settings, whatever they were painted with: "
+        "less is nearer to the content, or to the style.",
+        (
+            "compare a.png b.png --content photo.jpg --style painting.jpg",
+            "compare a.png b.png --content photo.jpg --style painting.jpg -o losses.png",
+        ),
+        "sheets.compare:compare",
+    ),
     "presets": Entry(
         "List the presets, and say what each is for.",
         "A peer's preset has that system's losses, weights and first image, on these weights.",

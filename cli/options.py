@@ -17,12 +17,20 @@ from impasto.runtime import Described, Field, Files, Machine, Settings, describe
 
 from .batch.options import Folders
 from .serve.options import Service
-from .sheets.options import Gallery
+from .sheets.options import Comparison, Gallery
 
 if TYPE_CHECKING:
     from impasto.runtime import Manifest
 
-KINDS: tuple[type[Any], ...] = (Files, Folders, Gallery, Service, Settings, Machine)
+KINDS: tuple[type[Any], ...] = (
+    Files,
+    Folders,
+    Gallery,
+    Comparison,
+    Service,
+    Settings,
+    Machine,
+)
 GROUPS: dict[str, str] = {
     "what": "What",
     "looks": "How it looks",
@@ -44,6 +52,7 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
     "resume": ("checkpoint_file",),
     "batch": ("pictures",),
     "gallery": ("content",),
+    "compare": ("pictures",),
     "work": ("redis",),
     "show": ("painted",),
     "replay": ("painted", "content", PAINTINGS),
@@ -125,6 +134,7 @@ def _given(fields: Mapping[str, tuple[type[Any], Described]], options: dict[str,
         found[kind][name] = _collected(field, value)
     if paintings:
         found[Files]["style"] = paintings + found[Files].get("style", ())
+    found[Gallery] |= found[Comparison]
     return Given(*(found[kind] for kind in (Files, Settings, Machine, Service, Folders, Gallery)))
 
 

@@ -138,8 +138,7 @@ def _relative(path: str, folder: str) -> str:
 
 
 def _columns(count: int, of_style: int, area: float) -> int:
-    """So many that the sheet has its shape, and each style begins a row or follows in one."""
-    near = min(count, max(1, round(math.sqrt(area))))
-    if 1 < of_style <= 2 * near:
-        return min(count, max(1, near // of_style) * of_style)
-    return near
+    """Nearly so many that the sheet has its shape: styles, or parts of them, begin with rows."""
+    near = max(1, round(math.sqrt(area)))
+    fitting = (n for n in range(1, count + 1) if n % of_style == 0 or of_style % n == 0)
+    return min(fitting, key=lambda n: abs(n - near))

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from impasto.runtime import Described, SettingError, Settings, describe, setting
 
-GALLERY = ("gallery",)
+GALLERY, COMPARE = ("gallery",), ("compare",)
 NAMED = ("preset", "objective", "pooling", "content_layer")
 """Settings whose values are names that a bundle has."""
 
@@ -88,5 +88,25 @@ class Gallery:
         short="-o",
         none="gallery.png; of a picture made from the inputs' names",
         commands=GALLERY,
+        group="output",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Which pictures are compared."""
+
+    GROUP: ClassVar[Literal["what"]] = "what"
+
+    pictures: tuple[str, ...] = setting(
+        "Pictures to compare, of the same proportions.", (), commands=COMPARE
+    )
+    output: str | None = setting(
+        "The comparison as a picture: a .png, .jpg, .webp, .avif or .tif.",
+        None,
+        metavar="FILE",
+        short="-o",
+        none="none is drawn",
+        commands=COMPARE,
         group="output",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from impasto.runtime.planning.sizes import Size
 from impasto.runtime.settings import RunKeywords
@@ -31,14 +31,8 @@ def settled(given: Mapping[str, Any], size: Size) -> RunKeywords:
 
     Adam remembers least: there is room for a larger picture without tiles.
     """
-    kept: Any = {name: v for name, v in given.items() if name not in ELSE and v is not None}
+    kept = {name: v for name, v in given.items() if name not in ELSE and v is not None}
     if not any(name in kept for name in SIZES):
         kept |= {"height": size[0], "width": size[1]}
-    found: RunKeywords = {
-        **kept,
-        "init_noise": 0.0,
-        "min_size": MAX_SIDE,
-        "iterations": 1,
-        "optimizer": "adam",
-    }
-    return found
+    fixed = {"init_noise": 0.0, "min_size": MAX_SIDE, "iterations": 1, "optimizer": "adam"}
+    return cast(RunKeywords, kept | fixed)

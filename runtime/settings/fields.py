@@ -22,6 +22,8 @@ PAINTING = ("stylize", "texture", "reconstruct")
 """The commands that paint a picture."""
 PLANNING = (*PAINTING, "batch", "gallery", "estimate", "settings")
 """Those, and the commands that tell what would be done."""
+LOSSES = (*PLANNING, "compare")
+"""Those, and the command that tells losses of pictures that are there."""
 
 Group = Literal["what", "looks", "time", "machine", "output", "limits"]
 """What a field is about: the pictures, how the result looks, how long it takes, and so on."""
