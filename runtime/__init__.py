@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from .graphs.installation import Installation as Installation
     from .graphs.installation import examine_installation as examine_installation
     from .inputs import Region as Region
+    from .inputs import make_regions as make_regions
+    from .inputs import region_files as region_files
     from .jobs import Job as Job
     from .jobs import Jobs as Jobs
     from .machine.memory import show_bytes as show_bytes
@@ -93,7 +95,7 @@ _HOMES = {
         "SettingError",
     ),
     ".graphs.installation": ("Installation", "examine_installation"),
-    ".inputs": ("Region",),
+    ".inputs": ("Region", "make_regions", "region_files"),
     ".jobs": ("Job", "Jobs"),
     ".machine.memory": ("show_bytes",),
     ".machine.outputs": ("check_file", "write_file"),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from .regions import files_of, regions_of
+from impasto.runtime import make_regions, region_files
 
 STREAM = "-"
 """stdin where a picture is read, stdout where one is written."""
@@ -90,7 +90,7 @@ def pictures(files: dict[str, Any]) -> dict[str, Any]:
 
     found = {name: files[name] for name in PICTURES if name in files}
     if files.get("region"):
-        found["regions"] = regions_of(files["region"])
+        found["regions"] = make_regions(map(region_files, files["region"]))
     wanted = _paths(files).count(STREAM)
     if wanted > 1:
         raise ImageError(f"stdin is one picture, and - names it {wanted} times; give a file's name")
@@ -124,7 +124,7 @@ def _paths(files: dict[str, Any]) -> list[str]:
 
 def _free_name(folder: str, command: str, files: dict[str, Any]) -> str:
     """``photo-painting.png``, or with a number if there is such a file."""
-    named = _paths(files) + [files_of(word)[1] for word in files.get("region", ())]
+    named = _paths(files) + [region_files(word)[1] for word in files.get("region", ())]
     stems = [Path(path).stem if path != STREAM else "stdin" for path in named]
     if command != "stylize":
         stems.append(command)
@@ -142,7 +142,7 @@ def _check_inputs(output: str, files: dict[str, Any]) -> None:
 
     if not os.path.exists(output):
         return
-    regions = [path for word in files.get("region", ()) for path in files_of(word)]
+    regions = [path for word in files.get("region", ()) for path in region_files(word)]
     for path in _paths(files) + regions:
         if path != STREAM and os.path.exists(path) and os.path.samefile(output, path):
             raise ImageError(f"{output} is one of the pictures to read; give the output a new name")
