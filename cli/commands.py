@@ -106,8 +106,8 @@ COMMANDS = {
         "All at the size of the smallest, with the same settings, whatever they were painted with: "
         "less is nearer to the content, or to the style.",
         (
-            "compare a.png b.png --content photo.jpg --style painting.jpg",
-            "compare a.png b.png --content photo.jpg --style painting.jpg -o losses.png",
+            "compare a.jpg b.jpg --content photo.jpg --style painting.jpg",
+            "compare a.jpg b.jpg --content photo.jpg --style painting.jpg -o losses.png",
         ),
         "sheets.compare:compare",
     ),
