@@ -28,8 +28,8 @@ class ContactSheet:
 
     def __init__(self, drafts: Sequence[Draft]) -> None:
         self._drafts = drafts
-        self._labels: dict[int, list[str]] = {draft.number: draft.label for draft in drafts}
         self._painted: dict[int, float] = {}
+        self._failed: dict[int, str] = {}
         self._drawing: Drawing | None = None
 
     def put(self, draft: Draft, picture: Image.Image, loss: float) -> None:
@@ -42,7 +42,7 @@ class ContactSheet:
 
     def fail(self, draft: Draft, reason: str) -> None:
         """A draft that is not."""
-        self._labels[draft.number] = [*draft.label, f"failed: {reason}"]
+        self._failed[draft.number] = f"failed: {reason}"
 
     @property
     def is_empty(self) -> bool:
@@ -55,11 +55,10 @@ class ContactSheet:
         drawing, wide, tall = self._drawing, *self._cell
         for draft in self._drafts[:last]:
             left, top = self._place(draft)
-            lines = self._wrapped(self._labels[draft.number])
-            if draft.number in self._painted:
-                drawing.lines(left, top + self._size[1] + LINE // 4, lines)
-            else:
+            drawing.lines(left, top + self._size[1] + LINE // 4, self._wrapped(draft.label))
+            if draft.number in self._failed:
                 drawing.box(left, top, *self._size)
+                lines = wrapped(self._failed[draft.number], self._size[0] - MARGIN)
                 most = (self._size[1] - MARGIN) // LINE
                 drawing.lines(left + MARGIN // 2, top + MARGIN // 2, lines[:most])
         rows, columns = math.ceil(last / self._columns), min(last, self._columns)
@@ -141,4 +140,4 @@ def _columns(count: int, of_style: int, area: float) -> int:
     """Nearly so many that the sheet has its shape: styles, or parts of them, begin with rows."""
     near = max(1, round(math.sqrt(area)))
     fitting = (n for n in range(1, count + 1) if n % of_style == 0 or of_style % n == 0)
-    return min(fitting, key=lambda n: abs(n - near))
+    return min(fitting, key=lambda n: (abs(n - near), -n))

@@ -13,6 +13,7 @@ from impasto.cli.configuration import merged
 from impasto.cli.options import flag, names_in
 from impasto.runtime import Described, Engine, Manifest, SettingError, Settings, describe
 
+from .drawing import JOINT
 from .options import NAMED
 
 DRAFT: dict[str, Any] = {"size": 256, "quality": "draft"}
@@ -48,8 +49,9 @@ class Draft:
     @property
     def label(self) -> list[str]:
         """What is written under it: number and style, and what varies."""
-        said = [f"{flag(name)[2:]} {_shown(value)}" for name, value in self.varied.items()]
-        return [f"{self.number}  {Path(self.style).stem}", *([", ".join(said)] if said else [])]
+        said = [f"{flag(name)[2:]}{JOINT}{_shown(value)}" for name, value in self.varied.items()]
+        named = f"{self.number}{JOINT}{JOINT}{Path(self.style).stem}"
+        return [named, *([", ".join(said)] if said else [])]
 
 
 def make_drafts(

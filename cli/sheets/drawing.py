@@ -15,6 +15,8 @@ from impasto.runtime import write_image
 TEXT = 15
 """Pixels of a line's letters; a line takes LINE."""
 LINE, MARGIN = 20, 12
+JOINT = "\N{NO-BREAK SPACE}"
+"""Between words of one line."""
 INK, PALE, PAPER = "#202020", "#d8d8d8", "#ffffff"
 
 
@@ -89,10 +91,10 @@ def width_of(line: str) -> int:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """A text in lines of at most so many pixels."""
+    """A text in lines of at most so many pixels, none broken at a JOINT."""
     letters = max(4, width * 9 // (TEXT * 4))
-    found = textwrap.wrap(text, letters)
-    while any(width_of(line) > width for line in found) and letters > 4:
+    while True:
+        found = textwrap.wrap(text, letters, break_on_hyphens=False)
+        if letters == 4 or all(width_of(line) <= width for line in found):
+            return [line.replace(JOINT, " ") for line in found]
         letters -= 1
-        found = textwrap.wrap(text, letters)
-    return found

@@ -13,6 +13,8 @@ from impasto.cli.console import duration, print_json, say, show
 from impasto.cli.options import spelling
 from impasto.cli.painting.progress import BAR, EMPTY, FULL
 
+from .drawing import JOINT
+
 if TYPE_CHECKING:
     from impasto.runtime import ImpastoError, Result, Step
 
@@ -28,7 +30,7 @@ class Report:
     def __init__(self, drafts: Sequence[Draft]) -> None:
         self.failed = self._done = 0
         self._count, self._began = len(drafts), time.monotonic()
-        self._told = self._began
+        self._told, self._reason = self._began, ""
 
     def start(self) -> None:
         """Say what will be done."""
@@ -49,7 +51,9 @@ class Report:
         """Say why one is not; the sentence."""
         self.failed += 1
         reason = error.spell(spelling("gallery"))
-        say(f"{', '.join(draft.label)}: {reason}")
+        if reason != self._reason:  # that of a style is of all its drafts
+            say(f"{', '.join(draft.label).replace(JOINT, ' ')}: {reason}")
+        self._reason = reason
         return reason
 
     def done(self, output: str | None) -> None:
