@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -110,11 +109,3 @@ def test_any_source_at_any_size(engine: Engine, tmp_path: Path) -> None:
     assert {name.partition(".")[0] for name in alone.terms} == {"style"}
     with pytest.raises(SettingError, match=r"evaluate\(\) has no such keyword; did you mean style"):
         engine.evaluate(pixels, pixels, painting, styl=3)  # type: ignore[call-arg]
-
-
-def test_it_reserves_no_memory_afterwards(engine: Engine) -> None:
-    """There is room for one at a time."""
-    photo, painting = picture(0), picture(1)
-    room = psutil.Process().memory_info().rss + 700_000_000
-    found = {engine.evaluate(photo, photo, painting, memory=room).loss for _ in range(3)}
-    assert len(found) == 1
