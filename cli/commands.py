@@ -90,6 +90,27 @@ COMMANDS = {
         ),
         "batch.command:batch",
     ),
+    "gallery": Entry(
+        "Paint many drafts on one sheet, to choose from.",
+        "Every style with every combination of values, what differs under each; of 256 pixels and "
+        "draft quality, unless --size and --quality say more. --pick paints one of a sheet as "
+        "stylize does. Exit code 3: some drafts failed.",
+        (
+            "gallery photo.jpg --styles paintings --vary detail,style-scale",
+            "gallery --pick 7 -o out.png",
+        ),
+        "sheets.gallery:gallery",
+    ),
+    "compare": Entry(
+        "Compare pictures by their losses, term by term.",
+        "All at the size of the smallest, with the same settings, whatever they were painted with: "
+        "less is nearer to the content, or to the style.",
+        (
+            "compare a.jpg b.jpg --content photo.jpg --style painting.jpg",
+            "compare a.jpg b.jpg --content photo.jpg --style painting.jpg -o losses.png",
+        ),
+        "sheets.compare:compare",
+    ),
     "presets": Entry(
         "List the presets, and say what each is for.",
         "A peer's preset has that system's losses, weights and first image, on these weights.",

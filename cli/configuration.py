@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import tomllib
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -41,7 +42,7 @@ def with_config(given: Given, command: str) -> Given:
             del table[name]
     check_all(Settings, found)
     check_all(Machine, machine)
-    settings = _merged(found, given.settings)
+    settings = merged(found, given.settings)
     return replace(given, settings=settings, machine=machine | given.machine)
 
 
@@ -69,17 +70,17 @@ def show(command: str, given: Given) -> None:
         print(line)
 
 
-def _merged(config: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+def merged(config: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """Options win; of ``weights`` each name by itself. They also end a quarrel of two fields."""
-    merged = config | options
+    found = {**config, **options}
     if "weights" in config and "weights" in options and isinstance(config["weights"], dict):
-        merged["weights"] = config["weights"] | options["weights"]
+        found["weights"] = config["weights"] | options["weights"]
     fields = describe(Settings)
     for name in options:
         for other in fields[name].about.excludes:
             if other not in options:
-                merged.pop(other, None)
-    return merged
+                found.pop(other, None)
+    return found
 
 
 def _lines(values: dict[str, Any]) -> list[str]:

@@ -8,17 +8,18 @@ import re
 import shlex
 import sys
 import warnings
+from collections.abc import Callable
 from importlib import metadata
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer import Option
+from typer import BadParameter, Option
 
 from impasto.runtime import Field, ImpastoError, SettingError
 
 from .console import print_json, say
 from .interrupts import interrupts
-from .options import Json, Overwrite, given, option
+from .options import NAMES, Json, Overwrite
 
 Text = str | None
 Texts = list[str] | None
@@ -217,3 +218,20 @@ def _export(
         made = kind() if kind else module.VGG19(module.load_weights(*weights))
         say(f"{output}: tracing, then verifying against PyTorch; that takes a minute or so")
         return module.export_bundle(output, made, chosen, overwrite)
+
+
+def option(metavar: str, text: str, kind: Callable[[str], Any] = str) -> Any:
+    """An option whose value is a str or an int."""
+
+    def parse(value: str) -> Any:
+        try:
+            return kind(value)
+        except ValueError:
+            raise BadParameter(f"{value!r} is not a {NAMES[kind]}") from None
+
+    return Option(metavar=metavar, help=text, parser=None if kind is str else parse)
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that are not None: defaults stay with those who are called."""
+    return {name: value for name, value in options.items() if value is not None}

@@ -17,11 +17,20 @@ from impasto.runtime import Described, Field, Files, Machine, Settings, describe
 
 from .batch.options import Folders
 from .serve.options import Service
+from .sheets.options import Comparison, Gallery
 
 if TYPE_CHECKING:
     from impasto.runtime import Manifest
 
-KINDS: tuple[type[Any], ...] = (Files, Folders, Service, Settings, Machine)
+KINDS: tuple[type[Any], ...] = (
+    Files,
+    Folders,
+    Gallery,
+    Comparison,
+    Service,
+    Settings,
+    Machine,
+)
 GROUPS: dict[str, str] = {
     "what": "What",
     "looks": "How it looks",
@@ -42,12 +51,14 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
     "estimate": ("content", PAINTINGS),
     "resume": ("checkpoint_file",),
     "batch": ("pictures",),
+    "gallery": ("content",),
+    "compare": ("pictures",),
     "work": ("redis",),
     "show": ("painted",),
     "replay": ("painted", "content", PAINTINGS),
 }
 """What each command takes without a name: the first it needs, the others it may do without."""
-FREE = ("batch",)  # these may do without the first, too
+FREE = ("batch", "gallery")  # these may do without the first, too
 NAMES: dict[Any, str] = {int: "whole number", float: "number"}
 
 Json = Annotated[bool, Option("--json", help="One JSON object a line on stdout.")]
@@ -63,6 +74,7 @@ class Given:
     machine: dict[str, Any]
     service: dict[str, Any] = dataclasses.field(default_factory=dict)
     batch: dict[str, Any] = dataclasses.field(default_factory=dict)
+    sheet: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def flag(name: str) -> str:
@@ -122,7 +134,8 @@ def _given(fields: Mapping[str, tuple[type[Any], Described]], options: dict[str,
         found[kind][name] = _collected(field, value)
     if paintings:
         found[Files]["style"] = paintings + found[Files].get("style", ())
-    return Given(*(found[kind] for kind in (Files, Settings, Machine, Service, Folders)))
+    found[Gallery] |= found[Comparison]
+    return Given(*(found[kind] for kind in (Files, Settings, Machine, Service, Folders, Gallery)))
 
 
 def _collected(field: Described, value: Any) -> Any:
@@ -281,20 +294,3 @@ def _pair(value: str) -> tuple[str, float]:
         return name, float(number)
     except ValueError:
         raise BadParameter(f"{value!r} is not NAME=NUMBER, such as style=1000") from None
-
-
-def option(metavar: str, text: str, kind: Callable[[str], Any] = str) -> Any:
-    """An option of a command that has fields of its own, whose value is a str or an int."""
-
-    def parse(value: str) -> Any:
-        try:
-            return kind(value)
-        except ValueError:
-            raise BadParameter(f"{value!r} is not a {NAMES[kind]}") from None
-
-    return Option(metavar=metavar, help=text, parser=None if kind is str else parse)
-
-
-def given(**options: Any) -> dict[str, Any]:
-    """The options that are not None: defaults stay with those who are called."""
-    return {name: value for name, value in options.items() if value is not None}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .batch import Row as Row
     from .batch import Setup as Setup
     from .batch import make_rows as make_rows
+    from .batch import picture_files as picture_files
     from .bundle.bundle import Bundle as Bundle
     from .bundle.bundle import read_manifest as read_manifest
     from .bundle.manifest import Manifest as Manifest
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from .graphs.installation import Installation as Installation
     from .graphs.installation import examine_installation as examine_installation
     from .inputs import Region as Region
+    from .inputs import make_regions as make_regions
+    from .inputs import region_files as region_files
     from .jobs import Job as Job
     from .jobs import Jobs as Jobs
     from .machine.memory import show_bytes as show_bytes
@@ -51,10 +54,12 @@ if TYPE_CHECKING:
     from .pictures.sources import Source as Source
     from .pictures.sources import Stream as Stream
     from .pictures.writing.encode import check_output as check_output
+    from .pictures.writing.encode import write_image as write_image
     from .planning.estimate import Estimate as Estimate
     from .planning.plan import Plan as Plan
     from .planning.plan import Scale as Scale
     from .planning.sizes import Sizes as Sizes
+    from .results.evaluation import Evaluation as Evaluation
     from .results.result import Result as Result
     from .results.result import Step as Step
     from .results.texts import Painted as Painted
@@ -70,7 +75,7 @@ if TYPE_CHECKING:
     from .settings import setting as setting
 
 _HOMES = {
-    ".batch": ("Batch", "Outcome", "Row", "Setup", "make_rows"),
+    ".batch": ("Batch", "Outcome", "Row", "Setup", "make_rows", "picture_files"),
     ".bundle.bundle": ("Bundle", "read_manifest"),
     ".bundle.manifest": ("Manifest",),
     ".checkpoint": ("CheckpointHeader", "read_checkpoint"),
@@ -90,17 +95,18 @@ _HOMES = {
         "SettingError",
     ),
     ".graphs.installation": ("Installation", "examine_installation"),
-    ".inputs": ("Region",),
+    ".inputs": ("Region", "make_regions", "region_files"),
     ".jobs": ("Job", "Jobs"),
     ".machine.memory": ("show_bytes",),
     ".machine.outputs": ("check_file", "write_file"),
     ".pictures.paintings": ("Painting", "paintings"),
     ".pictures.image": ("picture_size", "read_picture"),
     ".pictures.sources": ("Source", "Stream"),
-    ".pictures.writing.encode": ("check_output",),
+    ".pictures.writing.encode": ("check_output", "write_image"),
     ".planning.estimate": ("Estimate",),
     ".planning.plan": ("Plan", "Scale"),
     ".planning.sizes": ("Sizes",),
+    ".results.evaluation": ("Evaluation",),
     ".results.result": ("Result", "Step"),
     ".results.texts": ("Painted", "painting_texts", "read_painted"),
     ".run": ("Run",),

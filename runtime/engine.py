@@ -24,6 +24,7 @@ from .machine.scratch import check_room
 from .pictures.sources import Source
 from .planning.estimate import Estimate, estimate
 from .planning.plan import Plan, make_plan
+from .results.evaluation import Evaluation, settled
 from .results.result import Result, Step
 from .results.texts import Painted, Stopped, read_painted
 from .run import Run
@@ -39,6 +40,9 @@ from .settings import (
     resolve,
 )
 from .settings.resolve import of_preset
+
+OWN = OwnKeywords.__annotations__
+"""What of Machine is each run's own."""
 
 
 class Engine:
@@ -271,6 +275,38 @@ class Engine:
             run.set_maps(found.maps)
         return run
 
+    def evaluate(
+        self,
+        image: Source,
+        content: Source | None = None,
+        style: Source | Sequence[Source] | None = None,
+        *,
+        regions: Sequence[Region] | None = None,
+        maps: Mapping[str, NDArray[np.float32]] | None = None,
+        **given: Unpack[RunKeywords],
+    ) -> Evaluation:
+        """The losses of a picture that is there, as a run that begins with it computes them.
+
+        It is compared at its own size, or in another that is given (``size``, ``width``, ...);
+        content and styles are resampled as for a result of that size. Of a result's ``image`` that
+        is ``result.terms``, where no side is padded (``manifest.encoder.alignment``): what is
+        beyond the edge was painted, too, and is a reflection now. The rest is as in ``start``; how
+        a picture is to be found, such as ``iterations``, makes no difference.
+
+        Raises:
+            DivergenceError: its loss is not a number.
+            ImageError, SettingError: as in ``start``.
+        """
+        check_keywords(Engine.evaluate, RunKeywords, given)
+        inputs, own = Inputs.of(content, style, image, regions), self._own(given)
+        room = self._graphs.room(own.memory)
+        size = inputs.sizes(self.manifest, own.max_pixels, room).image
+        assert size
+        with planning():
+            plan, machine = self._plan(inputs, settled(given, size))
+            reservation = self._reserve(plan, machine)
+        return self._run(inputs, plan, machine, reservation, maps).evaluate()
+
     def estimate(
         self,
         content: Source | None = None,
@@ -296,18 +332,22 @@ class Engine:
         self, inputs: Inputs, given: RunKeywords, room: int | None = None
     ) -> tuple[Plan, Machine]:
         """From headers alone: no picture is decoded. ``room``: the bytes to plan for."""
-        own = {name: value for name, value in given.items() if name in OwnKeywords.__annotations__}
-        machine = replace(self._machine, **check_all(Machine, own))
+        machine = self._own(given)
         settings = self.settings(
             content=inputs.content is not None,
             styles=len(inputs.styles),
             image=inputs.image is not None,
             regions=len(inputs.regions),
-            **cast(SettingsKeywords, {k: v for k, v in given.items() if k not in own}),
+            **cast(SettingsKeywords, {k: v for k, v in given.items() if k not in OWN}),
         )
         room = self._graphs.room(machine.memory) if room is None else room
         sizes = inputs.sizes(self.manifest, machine.max_pixels, room)
         return make_plan(self.manifest, settings, sizes, room), machine
+
+    def _own(self, given: RunKeywords) -> Machine:
+        """How a run uses the machine."""
+        own = {name: value for name, value in given.items() if name in OWN}
+        return replace(self._machine, **check_all(Machine, own))
 
     def _reserve(self, plan: Plan, machine: Machine) -> Reservation:
         check_room(plan.files)

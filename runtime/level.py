@@ -38,7 +38,7 @@ NOTHING = 1e-12
 
 
 def named(
-    terms: Sequence[Term], weights: Sequence[float], values: NDArray[np.float32]
+    terms: Sequence[Term], weights: Sequence[float], values: Sequence[float] | NDArray[np.float32]
 ) -> dict[str, float]:
     """The terms whose weight is not 0, by name."""
     found = zip(terms, weights, values, strict=True)

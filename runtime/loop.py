@@ -7,7 +7,7 @@ iteration; each scale begins with its own photograph, changed as the coarser one
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -175,7 +175,7 @@ class Loop:
         point = self.level.evaluate(slot)
         return replace(state, point=point, best=point)
 
-    def named(self, values: NDArray[np.float32]) -> dict[str, float]:
+    def named(self, values: Sequence[float] | NDArray[np.float32]) -> dict[str, float]:
         """The terms whose weight is not 0, by name."""
         return named(self._terms, self.plan.weights, values)
 

@@ -20,6 +20,7 @@ from .pictures.image import Picture, resize
 from .pictures.writing.encode import to_pil
 from .planning.estimate import AROUND, expected_memory, expected_seconds
 from .planning.plan import Plan
+from .results.evaluation import Evaluation
 from .results.result import Result, Step
 from .results.texts import Painted, Stopped, texts, versions
 from .settings import Machine, describe
@@ -154,6 +155,20 @@ class Run:
             if timer:
                 timer.cancel()
         return self.result()
+
+    def evaluate(self) -> Evaluation:
+        """What the first image's loss is made of; then the run is over.
+
+        Raises:
+            DivergenceError: it is not a number.
+        """
+        try:
+            state = self._loop.start(self._maps)
+        finally:
+            self._stopped = self._stopped or "unfinished"
+            self._reservation.release()
+        point, named = state.point, self._loop.named
+        return Evaluation(self.size, point.loss, named(point.terms), named(self.plan.weights))
 
     def set_maps(self, maps: Mapping[str, NDArray[np.float32]]) -> None:
         """New regions or given maps, (height, width, channels), for the terms that take them.

@@ -130,7 +130,7 @@ def _small(arguments: list[str]) -> list[str]:
             words[words.index(option) + 1] = value
     if "--weights" in words:  # a file of 548 MB
         words[words.index("--weights") + 1] = "shipped"
-    if words[0] in ("stylize", "texture", "reconstruct", "batch"):
+    if words[0] in ("stylize", "texture", "reconstruct", "batch", "gallery"):
         small = [] if {"--size", "--width"} & {*words} else ["--size", "64"]
         small += [] if {"--iterations", "--quality"} & {*words} else ["--iterations", "2"]
         words[1:1] = small

@@ -7,12 +7,9 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from .regions import files_of, regions_of
-
-if TYPE_CHECKING:
-    from impasto.runtime import Result
+from impasto.runtime import make_regions, region_files
 
 STREAM = "-"
 """stdin where a picture is read, stdout where one is written."""
@@ -24,6 +21,22 @@ ENCODING: dict[str, Callable[[str], Any]] = {
     "no_metadata": bool,
 }
 """How an output is written: what of Files says it, and is kept in a checkpoint's notes."""
+
+
+class Savable(Protocol):
+    """What is written as a ``Result`` is."""
+
+    def save(
+        self,
+        target: Any,
+        *,
+        format: str | None = None,
+        depth: int | None = None,
+        jpeg_quality: int | None = None,
+        metadata: bool = True,
+        overwrite: bool = False,
+    ) -> None:
+        """See ``Result.save``."""
 
 
 def named(command: str, files: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +66,7 @@ def encoding(files: dict[str, Any]) -> dict[str, Any]:
     return how
 
 
-def save(result: Result, files: dict[str, Any], *, overwrite: bool) -> None:
+def save(result: Savable, files: dict[str, Any], *, overwrite: bool) -> None:
     """Write a result where the files say, and as they say.
 
     Raises:
@@ -77,7 +90,7 @@ def pictures(files: dict[str, Any]) -> dict[str, Any]:
 
     found = {name: files[name] for name in PICTURES if name in files}
     if files.get("region"):
-        found["regions"] = regions_of(files["region"])
+        found["regions"] = make_regions(map(region_files, files["region"]))
     wanted = _paths(files).count(STREAM)
     if wanted > 1:
         raise ImageError(f"stdin is one picture, and - names it {wanted} times; give a file's name")
@@ -111,7 +124,7 @@ def _paths(files: dict[str, Any]) -> list[str]:
 
 def _free_name(folder: str, command: str, files: dict[str, Any]) -> str:
     """``photo-painting.png``, or with a number if there is such a file."""
-    named = _paths(files) + [files_of(word)[1] for word in files.get("region", ())]
+    named = _paths(files) + [region_files(word)[1] for word in files.get("region", ())]
     stems = [Path(path).stem if path != STREAM else "stdin" for path in named]
     if command != "stylize":
         stems.append(command)
@@ -129,7 +142,7 @@ def _check_inputs(output: str, files: dict[str, Any]) -> None:
 
     if not os.path.exists(output):
         return
-    regions = [path for word in files.get("region", ()) for path in files_of(word)]
+    regions = [path for word in files.get("region", ()) for path in region_files(word)]
     for path in _paths(files) + regions:
         if path != STREAM and os.path.exists(path) and os.path.samefile(output, path):
             raise ImageError(f"{output} is one of the pictures to read; give the output a new name")

@@ -105,7 +105,7 @@ def follow(engine: Engine, run: Run, files: dict[str, Any]) -> None:
         if problem is None:
             kept.save()
         if problem is None or result.iterations:
-            _save(result, files, files.get("overwrite", False) or record.written)
+            save(result, files, files.get("overwrite", False) or record.written)
             with interrupts.saving:
                 record.done()
         broken = record.broken and record.broken.spell(str)
@@ -157,7 +157,7 @@ def _finish(
         return run.result(), str(error)
 
 
-def _save(result: Result, files: dict[str, Any], overwrite: bool) -> None:
+def save(result: outputs.Savable, files: dict[str, Any], overwrite: bool) -> None:
     """Where it was wanted; if that has become impossible, in the system's temporary folder."""
     from impasto.runtime import ImageError
 

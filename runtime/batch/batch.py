@@ -263,6 +263,9 @@ class _Failures:
 
 
 def _record(outcome: Outcome) -> dict[str, Any]:
-    row = outcome.row.to_dict()
-    paths = {"content": whole(row["content"]), "style": [whole(s) for s in row["style"]]}
-    return row | paths | {"error": outcome.error}
+    row = outcome.row
+    regions = tuple(tuple(map(whole, files)) for files in row.regions)
+    moved = replace(
+        row, content=whole(row.content), styles=tuple(map(whole, row.styles)), regions=regions
+    )
+    return moved.to_dict() | {"error": outcome.error}

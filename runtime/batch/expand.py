@@ -16,12 +16,13 @@ from typing import Any
 
 from impasto.runtime.bundle.manifest import Manifest
 from impasto.runtime.errors import Field, ImageError, SettingError
+from impasto.runtime.inputs import Inputs, make_regions, region_files
 from impasto.runtime.pictures.writing.encode import encoding
 from impasto.runtime.settings import Settings, check_all, describe, resolve
 
 from .index import FOLDER
 from .rows import Line, Row, is_table, read_table
-from .storage import REMOTE, join, storage_of
+from .storage import REMOTE, check_there, join, picture_files, storage_of
 
 NAME = "{stem}-{style}.png"
 OWN = ("stem", "style", "suffix")
@@ -56,7 +57,7 @@ def make_rows(
         SettingError: a value makes no sense.
     """
     naming = _Naming(name, manifest, check_all(Settings, settings or {}))
-    paintings = [path for style in styles for path in _pictures(style, recursive, output)]
+    paintings = [path for style in styles for path in picture_files(style, recursive, output)]
     rows = [naming.row(line, below) for line, below in _lines(inputs, paintings, recursive, output)]
     if not rows:
         raise ImageError("there is nothing to paint: no picture was found; name some, or a folder")
@@ -83,40 +84,33 @@ def _of_table(line: Line, folder: str, paintings: Sequence[str]) -> Iterator[Lin
     """With its own styles, or once in each of the batch's."""
     content = join(folder, line.content)
     own = tuple(join(folder, style) for style in line.styles)
-    if not own and not paintings:
+    regions = tuple(_files(part, folder, line.where) for part in line.regions)
+    if not own and not paintings and not regions:
         raise SettingError("style", None, f"there is no painting: give one ({line.where})")
-    for styles in [own] if own else [(style,) for style in paintings]:
-        yield Line(line.where, content, styles, line.output, line.settings)
+    for styles in [(style,) for style in paintings] if paintings and not own else [own]:
+        yield Line(line.where, content, styles, line.output, line.settings, regions)
+
+
+def _files(part: str | tuple[str, ...], folder: str, where: str) -> tuple[str, ...]:
+    """The files of a region, as they are from here."""
+    try:
+        files = region_files(part, folder) if isinstance(part, str) else part
+    except SettingError as error:
+        raise SettingError("regions", part, *error.mend, f" ({where})") from None
+    return tuple(join(folder, path) for path in files)
 
 
 def _contents(path: str, recursive: bool, output: str) -> Iterator[tuple[str, str]]:
     """Pictures, each with the folder that it has in what was named."""
     storage = storage_of(path)
     if not storage.is_folder(path):
-        _check_there(path)
+        check_there(path)
         yield "", path
         return
     if _same(path, output):
         raise ImageError(f"{output} is the folder to read; give the output another")
     for found in storage.pictures(path, recursive, output):
         yield posixpath.dirname(found), join(path, found)
-
-
-def _pictures(path: str, recursive: bool, output: str) -> list[str]:
-    """A painting, or those in a folder."""
-    storage = storage_of(path)
-    if not storage.is_folder(path):
-        _check_there(path)
-        return [path]
-    found = [join(path, name) for name in storage.pictures(path, recursive, output)]
-    if not found:
-        raise ImageError(f"{path} has no pictures; give another folder as ", Field("style"))
-    return found
-
-
-def _check_there(path: str) -> None:
-    if not storage_of(path).exists(path):
-        raise ImageError(f"{path} does not exist; check the path")
 
 
 class _Naming:
@@ -141,10 +135,11 @@ class _Naming:
     def row(self, line: Line, below: str) -> Row:
         """The row of a line, whose output goes below a folder."""
         settings = self._merged(line.settings)
-        resolved = self._resolve(settings, len(line.styles), line)
+        regions = tuple(files for files in line.regions if isinstance(files, tuple))
+        resolved = self._resolve(settings, line, regions)
         output = line.output or posixpath.join(below, self._made(line, resolved))
         _check_output(output, line.where if line.output else self._name)
-        return Row(line.content, line.styles, posixpath.normpath(output), settings)
+        return Row(line.content, line.styles, posixpath.normpath(output), settings, regions)
 
     def _merged(self, own: Mapping[str, Any]) -> Mapping[str, Any]:
         """A table's own win, and end a quarrel of two fields."""
@@ -153,13 +148,19 @@ class _Naming:
         excluded = {o for name in own for o in describe(Settings)[name].about.excludes}
         return {n: v for n, v in self._given.items() if n not in excluded} | dict(own)
 
-    def _resolve(self, settings: Mapping[str, Any], styles: int, line: Line) -> dict[str, Any]:
-        key = json.dumps([settings, styles], sort_keys=True)
+    def _resolve(
+        self, settings: Mapping[str, Any], line: Line, regions: Sequence[tuple[str, ...]]
+    ) -> dict[str, Any]:
+        masks = [files[0] for files in regions]
+        parts = len({*masks}) + bool(masks and line.styles)
+        key = json.dumps([settings, len(line.styles) + len(masks), parts], sort_keys=True)
         if key not in self._resolved:
             try:
-                found = resolve(self._manifest, settings, content=True, styles=styles, image=False)
+                inputs = Inputs.of(line.content, line.styles, None, make_regions(regions))
+                there = {"styles": len(inputs.styles), "regions": len(inputs.regions)}
+                found = resolve(self._manifest, settings, content=True, image=False, **there)
             except SettingError as error:
-                if not line.settings:
+                if not line.settings and not line.regions:
                     raise
                 where = f" ({line.where})"
                 raise SettingError(error.field, error.value, *error.mend, where) from None
@@ -168,7 +169,8 @@ class _Naming:
 
     def _made(self, line: Line, resolved: Mapping[str, Any]) -> str:
         base, suffix = os.path.splitext(_base(line.content))
-        styles = "-".join(os.path.splitext(_base(style))[0] for style in line.styles)
+        named = [*line.styles, *(files[1] for files in line.regions)]
+        styles = "-".join(os.path.splitext(_base(style))[0] for style in named)
         values = {"stem": base, "style": styles, "suffix": suffix[1:]}
         given = {field: values.get(field, resolved.get(field)) for field in self._fields}
         try:
@@ -192,14 +194,14 @@ def _check_names(rows: Sequence[Row], output: str) -> None:
         key = unicodedata.normalize("NFC", row.output).casefold()
         other = seen.setdefault(key, row)
         if other is not row:
-            first, second = (f"{r.content} in {' and '.join(r.styles)}" for r in (other, row))
+            first, second = (f"{r.content} in {' and '.join(r.paths[1:])}" for r in (other, row))
             raise ImageError(
                 f"{first} and {second} would both be {row.output}; tell them apart with ",
                 Field("name"),
             )
     if REMOTE in output:
         return
-    inputs = {os.path.realpath(path) for row in rows for path in (row.content, *row.styles)}
+    inputs = {os.path.realpath(path) for row in rows for path in row.paths}
     for row in rows:
         if os.path.realpath(join(output, row.output)) in inputs:
             raise ImageError(

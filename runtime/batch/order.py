@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from impasto.runtime.bundle.manifest import Manifest
 from impasto.runtime.errors import ImpastoError
+from impasto.runtime.inputs import Inputs, make_regions
 from impasto.runtime.machine.memory import SHARE, free, parse
 from impasto.runtime.machine.processors import default_threads
-from impasto.runtime.pictures.image import picture_size
+from impasto.runtime.pictures.image import MAX_PIXELS, picture_size
 from impasto.runtime.planning.plan import make_plan
-from impasto.runtime.planning.sizes import Sizes
 from impasto.runtime.settings import resolve
 
 from .rows import Row
@@ -33,7 +33,7 @@ def by_size(rows: Sequence[tuple[int, Row]]) -> Iterator[tuple[int, Row]]:
     """
     for start in range(0, len(rows), WINDOW):
         window = rows[start : start + WINDOW]
-        yield from sorted(window, key=lambda task: (_size(task[1].content), task[1].styles))
+        yield from sorted(window, key=lambda task: (_size(task[1].content), task[1].paths[1:]))
 
 
 def _size(path: str) -> tuple[int, int, int]:
@@ -63,14 +63,11 @@ def choose_count(
     need = 0
     for _, row in itertools.islice(by_size(rows), 3):
         try:
-            size = picture_size(row.content)
-            styles = tuple(picture_size(path) for path in row.styles)
-            settings = resolve(
-                manifest, row.settings, content=True, styles=len(styles), image=False
-            )
-            plan = make_plan(
-                manifest, settings, Sizes(content=size, styles=styles, image=None), ENDLESS
-            )
+            inputs = Inputs.of(row.content, row.styles, None, make_regions(row.regions))
+            there = {"styles": len(inputs.styles), "regions": len(inputs.regions)}
+            settings = resolve(manifest, row.settings, content=True, image=False, **there)
+            sizes = inputs.sizes(manifest, MAX_PIXELS, ENDLESS)
+            plan = make_plan(manifest, settings, sizes, ENDLESS)
         except ImpastoError:
             continue
         need = max(need, plan.memory)

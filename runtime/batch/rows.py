@@ -15,7 +15,7 @@ from impasto.runtime.settings import Settings, check_all, describe
 
 TABLES = (".csv", ".jsonl")
 """Suffixes of files that have a row in each line."""
-OWN = ("content", "style", "output")
+OWN = ("content", "style", "output", "regions")
 IGNORED = ("error",)
 """What a batch says of a row that failed: the file that has them is a table, too."""
 
@@ -31,6 +31,13 @@ class Row:
     """Below the batch's folder, with slashes."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What is given of Settings; the rest is the preset's."""
+    regions: tuple[tuple[str, ...], ...] = ()
+    """Paths of a mask, its style and perhaps the style's mask; ``styles`` are the rest's then."""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All that is read for it."""
+        return (self.content, *self.styles, *(path for files in self.regions for path in files))
 
     def in_shard(self, number: int, count: int) -> bool:
         """Whether it is in one of so many shards, from 1: by its output's name alone."""
@@ -39,8 +46,10 @@ class Row:
 
     def to_dict(self) -> dict[str, Any]:
         """As in a table, which ``read_table`` reads again."""
-        own = {"content": self.content, "style": list(self.styles), "output": self.output}
-        return own | dict(self.settings)
+        own: dict[str, Any] = {"content": self.content, "style": list(self.styles)}
+        if self.regions:
+            own["regions"] = [list(files) for files in self.regions]
+        return own | {"output": self.output, **self.settings}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,8 @@ class Line:
     output: str
     """Empty: it is made from the others."""
     settings: Mapping[str, Any]
+    regions: tuple[str | tuple[str, ...], ...] = ()
+    """As words of a command line, or files."""
 
     @classmethod
     def of(cls, where: str, values: Mapping[str, Any]) -> Self:
@@ -64,7 +75,7 @@ class Line:
             ImpastoError: there is no content.
         """
         given = {name: v for name, v in values.items() if v is not None and name not in IGNORED}
-        content, styles, output = (given.pop(name, "") for name in OWN)
+        content, styles, output, regions = (given.pop(name, "") for name in OWN)
         if not isinstance(content, str) or not content:
             raise ImpastoError(f"{where}: it has no content: give the path of a picture")
         found = [styles] if isinstance(styles, str) else styles
@@ -76,7 +87,19 @@ class Line:
             settings = check_all(Settings, given)
         except SettingError as error:
             raise SettingError(error.field, error.value, *error.mend, f" ({where})") from None
-        return cls(where, content, tuple(s for s in found if s), output, settings)
+        parts = _regions(where, regions)
+        return cls(where, content, tuple(s for s in found if s), output, settings, parts)
+
+
+def _regions(where: str, given: Any) -> tuple[str | tuple[str, ...], ...]:
+    """A word, or a list of words and of lists of files."""
+    listed = given if isinstance(given, list) else [given] if given else []
+    found = [tuple(part) if isinstance(part, list) else part for part in listed]
+    for part in found:
+        files = part if isinstance(part, tuple) else (part, "")
+        if len(files) not in (2, 3) or not all(isinstance(path, str) for path in files):
+            raise ImpastoError(f"{where}: regions: give a list of MASK:STYLE or MASK:STYLE:MASK")
+    return tuple(found)
 
 
 def is_table(path: str) -> bool:
@@ -130,7 +153,7 @@ def _value(name: str, text: str) -> Any:
     """Of a cell: a path or a text as it is; a list of styles, a number, weights as JSON."""
     fields = describe(Settings)
     is_text = name in OWN or (name in fields and fields[name].hint is str)
-    if is_text and not (name == "style" and text.lstrip().startswith("[")):
+    if is_text and not (name in ("style", "regions") and text.lstrip().startswith("[")):
         return text
     try:
         return json.loads(text)

@@ -63,6 +63,28 @@ def storage_of(path: str) -> Storage:
     return Remote(path) if REMOTE in path else Local()
 
 
+def picture_files(path: str, recursive: bool = False, without: str = "") -> list[str]:
+    """A picture's path, or those of the pictures in a folder, but for what is below ``without``.
+
+    Raises:
+        ImageError: there is nothing, or no picture in it.
+    """
+    storage = storage_of(path)
+    if not storage.is_folder(path):
+        check_there(path)
+        return [path]
+    found = [join(path, name) for name in storage.pictures(path, recursive, without)]
+    if not found:
+        raise ImageError(f"{path} has no pictures; give another folder")
+    return found
+
+
+def check_there(path: str) -> None:
+    """Raise an ImageError if there is nothing at a path."""
+    if not storage_of(path).exists(path):
+        raise ImageError(f"{path} does not exist; check the path")
+
+
 def join(folder: str, name: str) -> str:
     """A path below a folder; ``name`` has slashes, or is a path of its own."""
     if REMOTE in name or os.path.isabs(name):

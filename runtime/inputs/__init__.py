@@ -3,5 +3,6 @@
 from .inputs import Inputs
 from .pictures import Pictures, of_plan
 from .regions import Region
+from .words import make_regions, region_files
 
-__all__ = ["Inputs", "Pictures", "Region", "of_plan"]
+__all__ = ["Inputs", "Pictures", "Region", "make_regions", "of_plan", "region_files"]

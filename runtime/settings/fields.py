@@ -20,8 +20,10 @@ from impasto.runtime.errors import Field, SettingError
 
 PAINTING = ("stylize", "texture", "reconstruct")
 """The commands that paint a picture."""
-PLANNING = (*PAINTING, "batch", "estimate", "settings")
+PLANNING = (*PAINTING, "batch", "gallery", "estimate", "settings")
 """Those, and the commands that tell what would be done."""
+LOSSES = (*PLANNING, "compare")
+"""Those, and the command that tells losses of pictures that are there."""
 
 Group = Literal["what", "looks", "time", "machine", "output", "limits"]
 """What a field is about: the pictures, how the result looks, how long it takes, and so on."""

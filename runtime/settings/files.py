@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from .fields import PAINTING, PLANNING, Group, setting
+from .fields import LOSSES, PAINTING, Group, setting
 
 WRITING = (*PAINTING, "resume", "replay")
 KEEPING = (*PAINTING, "resume")
-LEAVING = (*WRITING, "batch")
+LEAVING = (*WRITING, "batch", "gallery")
+SHOWING = (*LEAVING, "compare")
 
 Format = Literal["png", "jpeg", "webp", "avif", "tiff"]
 
@@ -26,14 +27,14 @@ class Files:
     content: str | None = setting(
         "The picture to paint.",
         None,
-        commands=("stylize", "reconstruct", "estimate", "replay"),
+        commands=("stylize", "reconstruct", "gallery", "compare", "estimate", "replay"),
         group="what",
     )
     style: tuple[str, ...] = setting(
         "A picture to paint like; repeatable.",
         (),
         metavar="FILE",
-        commands=("stylize", "texture", "estimate", "replay"),
+        commands=("stylize", "texture", "compare", "estimate", "replay"),
         group="what",
     )
     init_image: str | None = setting(
@@ -83,11 +84,11 @@ class Files:
         metavar="8|16",
         commands=LEAVING,
     )
-    jpeg_quality: int = setting("Of a JPEG.", 95, least=1, most=100, commands=LEAVING)
+    jpeg_quality: int = setting("Of a JPEG.", 95, least=1, most=100, commands=SHOWING)
     no_metadata: bool = setting(
         "Do not say in the file how it was painted.", False, commands=LEAVING
     )
-    overwrite: bool = setting("Replace an existing output.", False, commands=LEAVING)
+    overwrite: bool = setting("Replace an existing output.", False, commands=SHOWING)
     checkpoint: str | None = setting(
         "Keep the run in this file, to resume it from.",
         None,
@@ -108,7 +109,7 @@ class Files:
         None,
         metavar="DIR",
         none="$IMPASTO_MODEL, else VGG19",
-        commands=(*PLANNING, "resume", "replay", "serve", "work"),
+        commands=(*LOSSES, "resume", "replay", "serve", "work"),
         group="what",
     )
     config: str | None = setting(
@@ -116,13 +117,13 @@ class Files:
         None,
         metavar="FILE",
         none="none",
-        commands=PLANNING,
+        commands=LOSSES,
         group="what",
     )
     json: bool = setting(
         "One JSON object a line on stdout.",
         False,
-        commands=(*LEAVING, "estimate", "show"),
+        commands=(*SHOWING, "estimate", "show"),
     )
     quiet: bool = setting("Say nothing but what goes wrong.", False, short="-q", commands=LEAVING)
     preview: bool = setting(

@@ -7,14 +7,14 @@ from typing import ClassVar, Literal, TypedDict
 
 from impasto.runtime.machine import memory as memory_module
 
-from .fields import PAINTING, PLANNING, Group, setting
+from .fields import LOSSES, PAINTING, Group, setting
 from .settings import SettingsKeywords
 
 Convolutions = Literal["auto", "plain", "winograd"]
 
 SERVING = ("serve", "work")
-RUNNING = (*PLANNING, "resume", "replay", *SERVING)
-READING = (*PLANNING, "replay", *SERVING)
+RUNNING = (*LOSSES, "resume", "replay", *SERVING)
+READING = (*LOSSES, "replay", *SERVING)
 
 
 @dataclass(frozen=True, kw_only=True)

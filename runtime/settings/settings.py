@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, TypedDict
 from impasto.runtime import records
 from impasto.runtime.errors import SettingError
 
-from .fields import Group, check_excluded, describe, setting
+from .fields import LOSSES, Group, check_excluded, describe, setting
 
 Init = Literal["content", "noise", "gray", "style", "image"]
 Color = Literal["style", "content", "match"]
@@ -25,7 +25,8 @@ MAX_WEIGHT = 1e38  # float32 ends at 3e38
 SIZES = ("size", "width", "height", "megapixels")
 NAMED = {"preset", "objective", "pooling", "size"}
 """Fields that every version has written."""
-STYLIZE = ("stylize", "batch", "estimate", "settings")
+STYLIZE = ("stylize", "batch", "gallery", "estimate", "settings")
+STYLED = (*STYLIZE, "compare")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +35,11 @@ class Settings:
 
     GROUP: ClassVar[Group] = "looks"
 
-    preset: str = setting("Settings under a name.", "", metavar="NAME")
-    objective: str = setting("The set of loss terms.", "", metavar="NAME")
-    pooling: str = setting("How the network pools: avg or max.", "", metavar="avg|max")
+    preset: str = setting("Settings under a name.", "", metavar="NAME", commands=LOSSES)
+    objective: str = setting("The set of loss terms.", "", metavar="NAME", commands=LOSSES)
+    pooling: str = setting(
+        "How the network pools: avg or max.", "", metavar="avg|max", commands=LOSSES
+    )
     size: int | Original | None = setting(
         "Long side of the result; original: as large as the content.",
         512,
@@ -109,39 +112,42 @@ class Settings:
         least=0.25,
         most=4,
         none="1, but no style is enlarged",
-        commands=(*STYLIZE, "texture"),
+        commands=(*STYLED, "texture"),
     )
     color: Color = setting(
         "Whose colors: the style's, the content's (its lightness alone is painted), or match: the "
         "style's strokes in the content's colors.",
         "style",
-        commands=STYLIZE,
+        commands=STYLED,
     )
     color_strength: float = setting(
         "How far color goes: 1 is all the way, 0 leaves the style's colors.",
         1.0,
         least=0,
         most=1,
-        commands=STYLIZE,
+        commands=STYLED,
     )
     alpha: Alpha = setting(
         "Transparent pictures are laid on white; keep: the result is as transparent as the "
         "content, in formats that can be; ignore: colors are taken as they are stored.",
         "white",
+        commands=LOSSES,
     )
     blend: tuple[float, ...] = setting(
         "Weight of a style beside the others, one for each; none are equal ones.",
         (),
         least=0,
-        commands=STYLIZE,
+        commands=STYLED,
     )
     content_weight: float = setting(
-        "Weight of the content.", 1.0, least=0, most=MAX_WEIGHT, commands=STYLIZE
+        "Weight of the content.", 1.0, least=0, most=MAX_WEIGHT, commands=STYLED
     )
     style_weight: float = setting(
-        "Weight of the style.", 1000.0, least=0, most=MAX_WEIGHT, commands=STYLIZE
+        "Weight of the style.", 1000.0, least=0, most=MAX_WEIGHT, commands=STYLED
     )
-    tv_weight: float = setting("Weight of the total variation.", 0.0, least=0, most=MAX_WEIGHT)
+    tv_weight: float = setting(
+        "Weight of the total variation.", 0.0, least=0, most=MAX_WEIGHT, commands=LOSSES
+    )
     weights: dict[str, float] = setting(
         "Weight of a head (means) or of one term (style.conv1_1), or a factor for all terms of "
         "a layer (conv1_1).",
@@ -149,11 +155,13 @@ class Settings:
         least=0,
         most=MAX_WEIGHT,
         metavar="NAME=W",
+        commands=LOSSES,
     )
     content_layer: str = setting(
         "Where content is compared; empty: at all content layers of the objective.",
         "",
         metavar="LAYER",
+        commands=LOSSES,
     )
     quality: Quality = setting(
         "How much time: draft takes about a fifth of normal's, high three times as much.",

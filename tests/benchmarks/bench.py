@@ -21,6 +21,7 @@ TABLES = {
     "profile": "operators",
     "start": "start",
     "service": "service",
+    "batch": "batch",
     "memory": "memory",
     "losses": "losses",
     "variants": "variants",

@@ -16,10 +16,11 @@ from impasto.cli.commands import COMMANDS
 from impasto.cli.options import PAINTINGS, POSITIONAL, flag, is_positional
 from impasto.cli.program import command as made
 from impasto.cli.serve.options import Service
+from impasto.cli.sheets.options import Comparison, Gallery
 from impasto.runtime import Engine, Files, Machine, Settings, describe
 
 Program = Callable[..., Any]
-KINDS: list[type[Any]] = [Settings, Machine, Files, Service, Folders]
+KINDS: list[type[Any]] = [Settings, Machine, Files, Service, Folders, Gallery, Comparison]
 OWN = {"export", "inspect", "doctor", "presets"}
 """Commands that paint nothing: their options are their own."""
 

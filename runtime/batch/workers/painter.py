@@ -16,6 +16,7 @@ from impasto.runtime.batch.rows import Row
 from impasto.runtime.batch.storage import join, storage_of
 from impasto.runtime.engine import Engine
 from impasto.runtime.errors import DivergenceError, Field, ImageError, ImpastoError
+from impasto.runtime.inputs import Inputs, make_regions
 from impasto.runtime.machine.atomic import is_full
 from impasto.runtime.pictures.sources import Source
 from impasto.runtime.pictures.writing.encode import Encoding, encoding
@@ -122,9 +123,17 @@ class Painter:
         self, row: Row, known: Known | None, on_step: Callable[[Step], object] | None
     ) -> Outcome:
         content, digest = storage_of(row.content).source(row.content)
-        styles = [self._style(path) for path in row.styles]
-        settings = self.engine.settings(styles=len(styles), **row.settings)
-        key = self._key(settings, row, [digest, *(hashed for _, hashed in styles)])
+        read = {path: self._style(path) for path in row.paths[1:]}
+        regions = make_regions(row.regions, lambda path: read[path][0])
+        styles = [read[path][0] for path in row.styles]
+        inputs = Inputs.of(content, styles, None, regions)
+        settings = self.engine.settings(
+            styles=len(inputs.styles), regions=len(inputs.regions), **row.settings
+        )
+        digests: list[Any] = [digest, *(read[path][1] for path in row.styles)]
+        if row.regions:
+            digests.append([[read[path][1] for path in files] for files in row.regions])
+        key = self._key(settings, row, digests)
         path = join(self._setup.output, row.output)
         known = self._index.known(row.output) if known is None else known
         if self._is_there(path, key, known):
@@ -134,7 +143,8 @@ class Painter:
             return Outcome(row=row, status="given up")
         run = self._run = self.engine.start(
             content,
-            [source for source, _ in styles],
+            styles,
+            regions=regions,
             max_pixels=self._setup.max_pixels,
             **row.settings,
         )
@@ -181,7 +191,7 @@ class Painter:
             del self._styles[next(iter(self._styles))]
         return found
 
-    def _key(self, settings: Settings, row: Row, digests: list[str]) -> str:
+    def _key(self, settings: Settings, row: Row, digests: list[Any]) -> str:
         """SHA-256 of all that decides the output, but not of threads and memory.
 
         Of Settings what is not the default: a field that is added later changes no key.

@@ -105,7 +105,7 @@ def encoding(
 
 
 def write_image(
-    picture: NDArray[np.float32],
+    picture: NDArray[np.float32] | NDArray[np.uint8],
     target: Target,
     *,
     overwrite: bool = False,
@@ -115,7 +115,7 @@ def write_image(
     jpeg_quality: int | None = None,
     alpha: NDArray[np.float32] | None = None,
 ) -> None:
-    """Write ``picture``, (height, width, 3) RGB clipped to [0, 1], as sRGB.
+    """Write ``picture``, (height, width, 3) RGB clipped to [0, 1] or uint8, as sRGB.
 
     The suffix of a path chooses PNG, JPEG, WebP, AVIF or TIFF, else ``format``; an open file takes
     PNG by default. ``depth`` is 8 or, for PNG and TIFF, 16 bits a channel. The file carries
@@ -158,7 +158,7 @@ def check_output(
 
 
 def encode(
-    picture: NDArray[np.float32],
+    picture: NDArray[Any],
     how: Encoding,
     name: str,
     texts: Mapping[str, str],
@@ -170,6 +170,8 @@ def encode(
         ImageError: the picture is none, or too large for the format.
     """
     _check_shape(picture, name)
+    if picture.dtype == np.uint8 and (how.depth > 8 or alpha is not None):
+        picture = np.asarray(picture / np.float32(255), np.float32)
     if alpha is not None:
         opacity = alpha[:, :, None]
         on_white = picture * opacity + (1 - opacity)
@@ -229,15 +231,17 @@ def _chunks(texts: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [profile, *((name, data) for name, data, *_ in png_info(texts).chunks)]
 
 
-def _check_shape(picture: NDArray[np.float32], name: str) -> None:
+def _check_shape(picture: NDArray[Any], name: str) -> None:
     if picture.ndim != 3 or picture.shape[2] != 3:
         raise ImageError(
             f"the picture for {name} has shape {picture.shape}, not (height, width, 3)"
         )
 
 
-def samples(picture: NDArray[np.float32], depth: int, name: str) -> NDArray[Any]:
+def samples(picture: NDArray[Any], depth: int, name: str) -> NDArray[Any]:
     """8 or 16 bits of each sample, rounded, made a few rows at a time: a copy would be large."""
+    if picture.dtype == np.uint8:
+        return picture
     white = (1 << depth) - 1
     found = np.empty(picture.shape, np.uint8 if depth == 8 else np.uint16)
     for top in range(0, len(picture), 64):

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from impasto.cli.painting.regions import files_of, regions_of
-from impasto.runtime import SettingError
+from impasto.runtime import SettingError, make_regions, region_files
 
 
 @pytest.mark.parametrize(
@@ -32,13 +31,13 @@ def test_colons_that_are_between_files(
     monkeypatch.chdir(tmp_path)
     for name in ("on:disk.png", "here.jpg"):
         Path(name).touch()
-    assert files_of(word) == files
+    assert region_files(word) == files
 
 
 @pytest.mark.parametrize("word", ["sky.png", ":a", "a:", "a:b:c:d", r"C:\sky.png", ""])
 def test_what_is_no_region_is_told(word: str) -> None:
     with pytest.raises(SettingError, match="write MASK:STYLE or MASK:STYLE:STYLE_MASK, such as"):
-        files_of(word)
+        region_files(word)
 
 
 def test_two_ways_to_read_it_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,11 +45,13 @@ def test_two_ways_to_read_it_are_told(tmp_path: Path, monkeypatch: pytest.Monkey
     for name in ("a", "b", "c", "a:b"):
         Path(name).touch()
     with pytest.raises(SettingError, match="can be read in two ways: rename"):
-        files_of("a:b:c")
+        region_files("a:b:c")
 
 
 def test_the_same_mask_again_adds_a_style() -> None:
-    first, second = regions_of(["m.png:a.jpg", "n.png:b.jpg", "m.png:c.jpg:d.png"])
+    first, second = make_regions(
+        map(region_files, ["m.png:a.jpg", "n.png:b.jpg", "m.png:c.jpg:d.png"])
+    )
     assert (first.mask, first.style, first.style_mask) == (
         "m.png",
         ["a.jpg", "c.jpg"],

@@ -178,3 +178,56 @@ def test_shards_are_disjoint_complete_and_stay_when_pictures_come() -> None:
     assert max(sizes) < 600
     fewer = [{row.output for row in many[::2] if row.in_shard(i, 8)} for i in range(1, 9)]
     assert all(some <= all_ for some, all_ in zip(fewer, shards, strict=True))
+
+
+def test_regions_of_a_row(folder: Folder, guided: Any, tmp_path: Path) -> None:
+    """As words of a command line or as lists of files, from the table's folder; told again."""
+    top = folder("in", "a.png", "s.png", "t.png", "sky.png", "own:mask.png")
+    table = [
+        {"content": "a.png", "regions": ["sky.png:s.png", ["own:mask.png", "t.png", "sky.png"]]},
+        {"content": "a.png", "style": "t.png", "regions": "own:mask.png:s.png", "blend": [2, 1]},
+    ]
+    (top / "rows.jsonl").write_text("\n".join(map(json.dumps, table)))
+    lines = ("content,regions", 'a.png,"[""sky.png:s.png""]"', "a.png,sky.png:t.png")
+    (top / "rows.csv").write_text("\n".join(lines))
+    manifest = read_manifest(guided.folder)
+
+    def made(*names: str, styles: tuple[str, ...] = (), **more: Any) -> list[Row]:
+        paths = [str(top / name) for name in names]
+        return make_rows(paths, [*styles], str(tmp_path / "out"), manifest=manifest, **more)
+
+    first, second = made("rows.jsonl")
+    sky, own, s, t = (str(top / name) for name in ("sky.png", "own:mask.png", "s.png", "t.png"))
+    assert (first.styles, first.regions) == ((), ((sky, s), (own, t, sky)))
+    assert (second.styles, second.regions) == ((t,), ((own, s),))
+    assert (first.output, second.output) == ("a-s-t.png", "a-t-s.png")
+    assert [row.regions for row in made("rows.csv")] == [((sky, s),), ((sky, t),)]
+    (both,) = made("rows.csv", styles=(t,), name="{stem}-{style}-{seed}.png")[:1]
+    assert both.styles == (t,)  # the batch's own are the rest's
+    told = [json.dumps(row.to_dict()) for row in (first, second)]
+    (top / "again.jsonl").write_text("\n".join(told))
+    assert made("again.jsonl") == [first, second]
+
+
+@pytest.mark.parametrize(
+    ("values", "part"),
+    [
+        ({"regions": 3}, "regions: give a list of MASK:STYLE"),
+        ({"regions": ["sky.png"]}, "write MASK:STYLE or MASK:STYLE:STYLE_MASK"),
+        ({"regions": [["sky.png"]]}, "regions: give a list of MASK:STYLE"),
+        ({"regions": [["sky.png", 3]]}, "regions: give a list of MASK:STYLE"),
+        ({"regions": [f"{n}.png:s.png" for n in range(9)]}, "give at most 8"),
+        ({"regions": ["sky.png:s.png"], "blend": [1, 2]}, "give a weight for each of 1 styles"),
+        ({"regions": []}, "there is no painting"),
+    ],
+)
+def test_regions_that_cannot_be(
+    folder: Folder, guided: Any, tmp_path: Path, values: dict[str, Any], part: str
+) -> None:
+    top = folder("in", "a.png", "s.png", "sky.png")
+    (top / "rows.jsonl").write_text(json.dumps({"content": "a.png"} | values))
+    with pytest.raises(ImpastoError) as caught:
+        make_rows([str(top / "rows.jsonl")], [], "out", manifest=read_manifest(guided.folder))
+    assert part in str(caught.value)
+    assert "rows.jsonl, line 1" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1

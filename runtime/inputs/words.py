@@ -1,15 +1,16 @@
-"""``--region MASK:STYLE[:STYLE_MASK]``: which colons are between files, and what they come to."""
+"""``MASK:STYLE[:STYLE_MASK]``: which colons are between files, and what regions they come to."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import re
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
 
-if TYPE_CHECKING:
-    from impasto.runtime import Region
+from impasto.runtime.errors import SettingError
+from impasto.runtime.pictures.sources import Source
+
+from .regions import Region
 
 DRIVE = re.compile(r"[A-Za-z]")
 """Before a colon and a slash: no file, but a disk of Windows."""
@@ -19,38 +20,34 @@ PARTS = (2, 3)
 Files = tuple[str, ...]
 
 
-def regions_of(words: Iterable[str]) -> list[Region]:
-    """The regions of a command line; what names the same mask is one region of several styles.
+def make_regions(several: Iterable[Files], read: Callable[[str], Source] = str) -> list[Region]:
+    """The regions of masks, styles and perhaps the styles' masks; ``read`` makes sources of paths.
+
+    What names the same mask is one region of several styles.
+    """
+    found: dict[str, list[Files]] = {}
+    for files in several:
+        found.setdefault(files[0], []).append(files)
+    return [
+        Region(
+            read(mask),
+            [read(files[1]) for files in own],
+            [read(files[2]) if len(files) > 2 else None for files in own],
+        )
+        for mask, own in found.items()
+    ]
+
+
+def region_files(word: str, folder: str = "") -> Files:
+    """A mask, a style and perhaps the style's mask: files that exist, else as they are written.
+
+    Names are relative to ``folder``, and stay so.
 
     Raises:
         SettingError: a word is not a mask and a style, or can be read in two ways.
     """
-    from impasto.runtime import Region
-
-    found: dict[str, list[Files]] = {}
-    for word in words:
-        files = files_of(word)
-        found.setdefault(files[0], []).append(files)
-    return [
-        Region(
-            mask,
-            [files[1] for files in several],
-            [files[2] if len(files) > 2 else None for files in several],
-        )
-        for mask, several in found.items()
-    ]
-
-
-def files_of(word: str) -> Files:
-    """A mask, a style and perhaps the style's mask: files that exist, else as they are written.
-
-    Raises:
-        SettingError: see ``regions_of``.
-    """
-    from impasto.runtime import SettingError
-
     ways = [way for count in PARTS for way in _ways(word.split(":"), count)]
-    there = [way for way in ways if all(map(os.path.isfile, way))]
+    there = [way for way in ways if all(os.path.isfile(os.path.join(folder, path)) for path in way)]
     written = _without_drives(word)
     if len(there) == 1:
         return there[0]

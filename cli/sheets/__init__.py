@@ -1,0 +1,1 @@
+"""Sheets: many drafts of one picture to choose from, and pictures compared."""
