@@ -15,13 +15,14 @@ from typer import Argument, BadParameter, Option
 
 from impasto.runtime import Described, Field, Files, Machine, Settings, describe
 
+from .audio.options import Sounds
 from .batch.options import Folders
 from .serve.options import Service
 
 if TYPE_CHECKING:
     from impasto.runtime import Manifest
 
-KINDS: tuple[type[Any], ...] = (Files, Folders, Service, Settings, Machine)
+KINDS: tuple[type[Any], ...] = (Files, Folders, Sounds, Service, Settings, Machine)
 GROUPS: dict[str, str] = {
     "what": "What",
     "looks": "How it looks",
@@ -45,11 +46,12 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
     "work": ("redis",),
     "show": ("painted",),
     "replay": ("painted", "content", PAINTINGS),
+    "sound": ("content",),
+    "texture-sound": ("style",),
 }
 """What each command takes without a name: the first it needs, the others it may do without."""
 FREE = ("batch",)  # these may do without the first, too
 NAMES: dict[Any, str] = {int: "whole number", float: "number"}
-
 Json = Annotated[bool, Option("--json", help="One JSON object a line on stdout.")]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace an existing output.")]
 
@@ -63,6 +65,7 @@ class Given:
     machine: dict[str, Any]
     service: dict[str, Any] = dataclasses.field(default_factory=dict)
     batch: dict[str, Any] = dataclasses.field(default_factory=dict)
+    sounds: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def flag(name: str) -> str:
@@ -122,7 +125,7 @@ def _given(fields: Mapping[str, tuple[type[Any], Described]], options: dict[str,
         found[kind][name] = _collected(field, value)
     if paintings:
         found[Files]["style"] = paintings + found[Files].get("style", ())
-    return Given(*(found[kind] for kind in (Files, Settings, Machine, Service, Folders)))
+    return Given(*(found[kind] for kind in (Files, Settings, Machine, Service, Folders, Sounds)))
 
 
 def _collected(field: Described, value: Any) -> Any:

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .regions import files_of, regions_of
 
@@ -24,6 +24,13 @@ ENCODING: dict[str, Callable[[str], Any]] = {
     "no_metadata": bool,
 }
 """How an output is written: what of Files says it, and is kept in a checkpoint's notes."""
+
+
+class Save(Protocol):
+    """Writes a result where the files say."""
+
+    def __call__(self, result: Result, files: dict[str, Any], *, overwrite: bool) -> None:
+        """Write it."""
 
 
 def named(command: str, files: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,9 @@ PAINTING = ("stylize", "texture", "reconstruct")
 """The commands that paint a picture."""
 PLANNING = (*PAINTING, "batch", "estimate", "settings")
 """Those, and the commands that tell what would be done."""
+SOUNDS = ("sound", "texture-sound")
+"""The commands that paint a sound."""
+HEARD = (*PLANNING, *SOUNDS)
 
 Group = Literal["what", "looks", "time", "machine", "output", "limits"]
 """What a field is about: the pictures, how the result looks, how long it takes, and so on."""

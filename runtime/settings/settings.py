@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, TypedDict
 from impasto.runtime import records
 from impasto.runtime.errors import SettingError
 
-from .fields import Group, check_excluded, describe, setting
+from .fields import HEARD, SOUNDS, Group, check_excluded, describe, setting
 
 Init = Literal["content", "noise", "gray", "style", "image"]
 Color = Literal["style", "content", "match"]
@@ -34,7 +34,7 @@ class Settings:
 
     GROUP: ClassVar[Group] = "looks"
 
-    preset: str = setting("Settings under a name.", "", metavar="NAME")
+    preset: str = setting("Settings under a name.", "", metavar="NAME", commands=HEARD)
     objective: str = setting("The set of loss terms.", "", metavar="NAME")
     pooling: str = setting("How the network pools: avg or max.", "", metavar="avg|max")
     size: int | Original | None = setting(
@@ -94,7 +94,7 @@ class Settings:
         none="1 for noise, else 0",
         commands=STYLIZE,
     )
-    seed: int = setting("Seed of the noise.", 0, least=0, most=2**63 - 1)
+    seed: int = setting("Seed of the noise.", 0, least=0, most=2**63 - 1, commands=HEARD)
     detail: float = setting(
         "How much of the photograph's finest detail each finer scale begins with: less paints "
         "with a broader brush.",
@@ -133,13 +133,13 @@ class Settings:
         "Weight of a style beside the others, one for each; none are equal ones.",
         (),
         least=0,
-        commands=STYLIZE,
+        commands=(*STYLIZE, *SOUNDS),
     )
     content_weight: float = setting(
-        "Weight of the content.", 1.0, least=0, most=MAX_WEIGHT, commands=STYLIZE
+        "Weight of the content.", 1.0, least=0, most=MAX_WEIGHT, commands=(*STYLIZE, "sound")
     )
     style_weight: float = setting(
-        "Weight of the style.", 1000.0, least=0, most=MAX_WEIGHT, commands=STYLIZE
+        "Weight of the style.", 1000.0, least=0, most=MAX_WEIGHT, commands=(*STYLIZE, "sound")
     )
     tv_weight: float = setting("Weight of the total variation.", 0.0, least=0, most=MAX_WEIGHT)
     weights: dict[str, float] = setting(
@@ -149,6 +149,7 @@ class Settings:
         least=0,
         most=MAX_WEIGHT,
         metavar="NAME=W",
+        commands=HEARD,
     )
     content_layer: str = setting(
         "Where content is compared; empty: at all content layers of the objective.",
@@ -169,6 +170,7 @@ class Settings:
         most=1_000_000,
         none="the schedule's",
         group="time",
+        commands=HEARD,
     )
     schedule: tuple[int, ...] = setting(
         "Iterations of the coarsest scale, the next finer one and so on; the last goes for the "
@@ -182,6 +184,7 @@ class Settings:
         "What moves the pixels.",
         "lbfgs",
         group="time",
+        commands=HEARD,
     )
     learning_rate: float = setting(
         "Adam's step, in units of the canvas' range.",
@@ -189,6 +192,7 @@ class Settings:
         least=0,
         most=1e6,
         group="time",
+        commands=HEARD,
     )
     betas: tuple[float, ...] = setting(
         "How slowly Adam forgets gradients, and their squares.",
@@ -196,6 +200,7 @@ class Settings:
         least=0,
         most=0.9999,
         group="time",
+        commands=HEARD,
     )
     averaging: float = setting(
         "Share that stays of the average of Adam's images, which is the picture then; 0: the best "
@@ -212,6 +217,7 @@ class Settings:
         most=1000,
         none="the bundle's",
         group="time",
+        commands=HEARD,
     )
     preconditioner_pyramid: tuple[float, ...] = setting(
         "L-BFGS' preconditioner: weight of each level, finest first; zeros are none.",
@@ -226,6 +232,7 @@ class Settings:
         least=0,
         most=1e6,
         group="time",
+        commands=HEARD,
     )
 
     def to_json(self) -> str:
