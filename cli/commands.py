@@ -96,7 +96,7 @@ COMMANDS = {
         "given are the preset's.",
         (
             "sound speech.wav --style tabla.flac",
-            "sound speech.wav --style tabla.flac -o out.wav --content-weight 30",
+            "sound speech.wav --style tabla.flac -o out.wav --content-weight 0.03",
         ),
         "audio.command:sound",
     ),

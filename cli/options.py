@@ -15,6 +15,7 @@ from typer import Argument, BadParameter, Option
 
 from impasto.runtime import Described, Field, Files, Machine, Settings, describe
 
+from .audio.options import BUNDLES as SOUNDS
 from .audio.options import Sounds
 from .batch.options import Folders
 from .serve.options import Service
@@ -183,20 +184,21 @@ def _option(field: Described) -> Any:
     return Annotated[kind | None, option]
 
 
-def about(field: Described, required: bool) -> str:
+def about(field: Described, required: bool, command: str = "") -> str:
     """What help says of a field: its sentence, the names that there are, and the default."""
-    names = known_names(field.name)
+    bundle = SOUNDS.get(command)
+    names = known_names(field.name, bundle)
     text = field.about.help
     if names and not field.about.metavar.startswith(names[0]):
         text += f" There are {', '.join(names)}."
-    default = "" if required else _default(field)
+    default = "" if required else _default(field, bundle)
     return f"{text} [required]" if required else f"{text} [default: {default}]" if default else text
 
 
-def _default(field: Described) -> str:
+def _default(field: Described, bundle: str | None) -> str:
     """What goes where it is not given: of a setting, the first preset's value."""
     value, words = field.default, field.about.default
-    if field.name in describe(Settings) and (manifest := _manifest()):
+    if field is describe(Settings).get(field.name) and (manifest := _manifest(bundle)):
         for name, preset in [*manifest.presets.items()][:1]:
             value = name if field.name == "preset" else preset.settings.get(field.name, value)
     if field.hint is bool or value in (None, "", (), [], {}):
@@ -206,9 +208,10 @@ def _default(field: Described) -> str:
     return str(value) if isinstance(value, int | str) else f"{value:g}"
 
 
-def known_names(field: str) -> list[str]:
-    """The names that the bundle that is taken by default has for a field; most have none."""
-    manifest = _manifest() if field in ("preset", "objective", "pooling", "content_layer") else None
+def known_names(field: str, bundle: str | None = None) -> list[str]:
+    """The names that a bundle, or the usual one, has for a field; most have none."""
+    wanted = field in ("preset", "objective", "pooling", "content_layer")
+    manifest = _manifest(bundle) if wanted else None
     return names_in(manifest, field) if manifest else []
 
 
@@ -227,12 +230,12 @@ def names_in(manifest: Manifest, field: str) -> list[str]:
 
 
 @functools.cache
-def _manifest() -> Manifest | None:
+def _manifest(bundle: str | None) -> Manifest | None:
     """None if $IMPASTO_MODEL names something else; who paints with it is told then."""
     from impasto.runtime import BundleError, read_manifest
 
     try:
-        return read_manifest()
+        return read_manifest(bundle)
     except BundleError:
         return None
 

@@ -51,15 +51,16 @@ def sound(command: str, given: Given) -> None:
     others = {path: read_sound(path) for path in sources[1:]}
     machine = dict(given.machine)
     own = {name: machine.pop(name) for name in OWN if name in machine}
+    settings = dict(given.settings)  # with an ``init`` of --config, if there is one
     engine = Engine.load(files["model"], **machine)
     if command == TEXTURE:
         styles = [source, *(others[path] for path in sounds.style[1:])]
-        painting = start_texture(engine, styles, sounds.seconds, **given.settings, **own)
+        painting = start_texture(engine, styles, sounds.seconds, **settings, **own)
         kept = {"texture-sound": os.path.abspath(sources[0]), "seconds": repr(sounds.seconds)}
     else:
         styles = [others[path] for path in sounds.style]
-        own["init"] = sounds.init
-        painting = start_sound(engine, source, styles, **given.settings, **own)
+        settings |= {"init": sounds.init} if "init" in given.sounds else {}
+        painting = start_sound(engine, source, styles, **settings, **own)
         kept = {"sound": os.path.abspath(sources[0])}
     _follow(engine, painting, {**files, "notes": kept})
 

