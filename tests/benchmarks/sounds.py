@@ -26,7 +26,7 @@ from impasto.runtime import (
 from impasto.runtime.audio.canvas import prepare
 from impasto.runtime.audio.phase import find_phases, spectral_convergence, unit
 from impasto.runtime.audio.sound import resampled
-from impasto.runtime.audio.spectrogram import from_canvas, istft, stft
+from impasto.runtime.audio.spectrogram import from_canvas, istft, stft, to_canvas
 from impasto.runtime.bundle.bundle import read_manifest
 from impasto.runtime.bundle.manifest import Spectrogram
 
@@ -65,8 +65,10 @@ def grams(image: np.ndarray) -> np.ndarray:
 
 
 def error(image: np.ndarray, style: np.ndarray) -> float:
-    goal = grams(style)
-    return float(np.linalg.norm(grams(image) - goal) / np.linalg.norm(goal))
+    """Of the style's statistics, as loud as it is nearest: a file has the content's level."""
+    goal, magnitudes = grams(style), from_canvas(image, ABOUT)
+    found = [grams(to_canvas(2 ** (k / 3) * magnitudes, ABOUT)) for k in range(-9, 4)]
+    return float(min(np.linalg.norm(own - goal) for own in found) / np.linalg.norm(goal))
 
 
 def envelope(samples: np.ndarray) -> np.ndarray:
