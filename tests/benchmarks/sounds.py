@@ -41,11 +41,12 @@ assert MANIFEST.spectrogram
 ABOUT: Spectrogram = MANIFEST.spectrogram
 
 
-def load(folder: Path, *names: str) -> Sound:
-    """The first seconds of files, one after another."""
+def load(folder: Path, *names: str, start: float = 0.0) -> Sound:
+    """Some seconds of files, one after another."""
     sounds = [read_sound(folder / name) for name in names]
-    samples = np.concatenate([sound.samples for sound in sounds])
-    return Sound(samples[: round(SECONDS * sounds[0].rate)], sounds[0].rate, names[0])
+    samples, rate = np.concatenate([sound.samples for sound in sounds]), sounds[0].rate
+    first = round(start * rate)
+    return Sound(samples[first : first + round(SECONDS * rate)], rate, names[0])
 
 
 def mono(sound: Sound) -> np.ndarray:
@@ -72,10 +73,11 @@ def error(image: np.ndarray, style: np.ndarray) -> float:
 
 
 def envelope(samples: np.ndarray) -> np.ndarray:
-    """Root mean squares of 20 ms."""
+    """Of 20 ms, the level in decibels, down to 60 below the loudest."""
     block = ABOUT.rate // 50
     cut = samples[: len(samples) // block * block].reshape(-1, block)
-    return np.sqrt(np.square(cut).mean(1))
+    energy = np.square(cut).mean(1)
+    return 10 * np.log10(np.maximum(energy, 1e-6 * energy.max()))
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -83,8 +85,11 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(a[:count], b[:count])[0, 1])
 
 
-def resemblance(samples: np.ndarray, style: np.ndarray) -> float:
-    """Of pieces of half a second, the largest normalised cross-correlation with the style."""
+def resemblance(samples: np.ndarray, style: np.ndarray) -> tuple[float, float]:
+    """Of pieces of half a second, the largest normalised cross-correlation with the style.
+
+    The largest and the median of them.
+    """
     size, found = round(PIECE * ABOUT.rate), []
     energy = np.convolve(style**2, np.ones(size), "valid")
     for start in range(0, len(samples) - size + 1, size // 2):
@@ -92,7 +97,7 @@ def resemblance(samples: np.ndarray, style: np.ndarray) -> float:
         if np.abs(piece).max() > 0.02 * np.abs(samples).max():
             products = np.abs(correlate(style, piece, "valid", "fft"))
             found.append((products / np.sqrt((piece**2).sum() * np.maximum(energy, 1e-9))).max())
-    return float(max(found))
+    return float(max(found)), float(np.median(found))
 
 
 def griffin_lim(magnitudes: np.ndarray, count: int, rounds: int) -> float:
@@ -114,52 +119,63 @@ def draw(rows: list[tuple[str, np.ndarray]], path: Path) -> None:
         axis.imshow(image[0].T, aspect="auto", origin="lower", extent=extent, cmap="magma", vmin=0)
         axis.set(title=title, ylabel="kHz", ylim=(0, 8))
     axes[-1].set(xlabel="seconds")
-    figure.savefig(path, dpi=80)
+    figure.savefig(path, dpi=80, pil_kwargs={"quality": 88})
 
 
-def main(folder: Path, out: Path) -> None:
-    speech, tabla = load(folder, *SPEECH), load(folder, f"{SAMPLES}/loop_tabla.flac")
-    painted, texture = out / "speech-tabla.wav", out / "tabla-texture.wav"
-    out.mkdir(exist_ok=True)
+def paint(speech: Sound, tabla: Sound, out: Path) -> dict[str, Sound]:
+    """What is not there yet, and how long it took."""
     engine = Engine.load("audio", device="cpu")
-    for path, make in (
-        (painted, lambda: start_sound(engine, speech, tabla)),
-        (texture, lambda: start_texture(engine, tabla, SECONDS)),
-    ):
-        if not path.exists():
+    made = {
+        "painted": lambda: start_sound(engine, speech, tabla),
+        "texture": lambda: start_texture(engine, tabla, SECONDS),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    for name, make in made.items():
+        if not (out / f"{name}.wav").exists():
             wall, own = time.perf_counter(), time.process_time()
             painting = make()
-            write_sound(path, painting.sound(painting.run.finish()))
+            write_sound(out / f"{name}.wav", painting.sound(painting.run.finish()))
             wall, own = time.perf_counter() - wall, time.process_time() - own
-            print(f"{path.name}: {wall:.0f} s, {own:.0f} s of processors")
-    sounds = {"speech": speech, "tabla": tabla, "painted": read_sound(painted)}
-    sounds["texture"] = read_sound(texture)
-    images = {name: prepare(sound, ABOUT)[0] for name, sound in sounds.items()}
+            print(f"{name}: {wall:.0f} s, {own:.0f} s of processors")
+    return {name: read_sound(out / f"{name}.wav") for name in made}
+
+
+def tell(sounds: dict[str, Sound], images: dict[str, np.ndarray]) -> None:
+    """A row for each sound, and how good the phases of true magnitudes become."""
     waves = {name: mono(sound) for name, sound in sounds.items()}
-    print("| | Gram error | content | envelope: speech's, tabla's | like the style's wave |")
+    print("| | style's error | content | envelope: speech, tabla | tabla's wave: most, median |")
     for name, image in images.items():
         flat, own = image.ravel(), images["speech"].ravel()
         count = min(len(flat), len(own))
+        like = resemblance(waves[name], waves["tabla"])
         print(
-            f"| {name} | {error(image, images['tabla']):.3f} "
+            f"| {name} | {error(image, images['tabla']):.2f} "
             f"| {correlation(flat[:count], own[:count]):.2f} "
             f"| {correlation(envelope(waves[name]), envelope(waves['speech'])):.2f}, "
             f"{correlation(envelope(waves[name]), envelope(waves['tabla'])):.2f} "
-            f"| {resemblance(waves[name], waves['tabla']):.2f} |"
+            f"| {like[0]:.2f}, {like[1]:.2f} |"
         )
-    for name in ("speech", "tabla", "painted"):
+    for name in ("speech", "tabla"):
         magnitudes = from_canvas(images[name], ABOUT)
         count = (images[name].shape[1] - 1) * ABOUT.hop
         phases = find_phases(magnitudes, ABOUT, count, 0)
         ours = spectral_convergence(istft(magnitudes * phases, ABOUT, count), magnitudes, ABOUT)
         print(f"{name}: {ours:.4f}; 200 rounds: {griffin_lim(magnitudes, count, 200):.4f}")
-    rows = [
-        ("speech", images["speech"]),
-        ("tabla", images["tabla"]),
-        ("speech in the style of tabla", images["painted"]),
-        ("a texture of tabla", images["texture"]),
-    ]
-    draw(rows, Path("docs/images/sound.png"))
+
+
+def main(folder: Path, out: Path) -> None:
+    speech, tabla = load(folder, *SPEECH), load(folder, f"{SAMPLES}/loop_tabla.flac")
+    more = load(folder, f"{SAMPLES}/loop_tabla.flac", start=SECONDS)
+    sounds = {"speech": speech, "tabla": tabla, "more tabla": more, **paint(speech, tabla, out)}
+    images = {name: prepare(sound, ABOUT)[0] for name, sound in sounds.items()}
+    titles = {
+        "speech": "speech",
+        "tabla": "tabla",
+        "painted": "speech in the style of tabla",
+        "texture": "a texture of tabla",
+    }
+    draw([(title, images[name]) for name, title in titles.items()], Path("docs/images/sound.jpg"))
+    tell(sounds, images)
 
 
 if __name__ == "__main__":
