@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import wave
 from collections.abc import Callable
@@ -159,3 +160,10 @@ def test_without_soundfile_it_says_what_to_install(
     assert "pip install soundfile soxr" in refusal(lambda: read_sound(tmp_path / "a.wav"))
     monkeypatch.setitem(sys.modules, "soxr", None)
     assert "pip install" in refusal(lambda: module.soxr())
+
+
+def test_neither_is_loaded_before_it_is_needed() -> None:
+    code = "import sys, impasto.runtime as r; r.read_sound, r.start_sound; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "impasto.runtime.audio.painting" in done.stdout.split()
+    assert not {"soundfile", "soxr", "torch"} & {*done.stdout.split()}
