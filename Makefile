@@ -75,9 +75,11 @@ judge: $(TEST)/bench ## measure what was painted of the pairs to judge by, and f
 gallery: $(TEST)/ready ## paint the pictures of the docs again: ten minutes
 	$(TEST)/bin/python tests/benchmarks/gallery.py $(PICTURES)
 
-artifacts: $(TEST)/ready ## export the bundle that ships again, byte for byte
+artifacts: $(TEST)/ready ## export the bundles that ship again, byte for byte
 	$(TEST)/bin/impasto export -o models/vgg19 --pooling avg --pooling max --presets --overwrite \
 		--regions gatys-conv4
+	$(TEST)/bin/impasto export -o models/audio --encoder impasto.export.audio:Sound \
+		--content-layer filters --style-layer filters --overwrite
 
 clean: ## remove venvs and what was built
 	rm -rf .venv build dist *.egg-info

@@ -111,6 +111,25 @@ COMMANDS = {
         ),
         "sheets.compare:compare",
     ),
+    "sound": Entry(
+        "Paint a sound in the style of other sounds.",
+        "What is heard is like the style, when it is heard is the content's. Settings that are not "
+        "given are the preset's.",
+        (
+            "sound speech.wav --style tabla.flac",
+            "sound speech.wav --style tabla.flac -o out.wav --content-weight 0.03",
+        ),
+        "audio.command:sound",
+    ),
+    "texture-sound": Entry(
+        "Make a texture that sounds like STYLE.",
+        "The style loss alone, from quiet noise, as long as you like.",
+        (
+            "texture-sound rain.flac --seconds 30",
+            "texture-sound rain.flac --seconds 30 -o more.wav --seed 2",
+        ),
+        "audio.command:sound",
+    ),
     "presets": Entry(
         "List the presets, and say what each is for.",
         "A peer's preset has that system's losses, weights and first image, on these weights.",

@@ -15,6 +15,8 @@ from typer import Argument, BadParameter, Option
 
 from impasto.runtime import Described, Field, Files, Machine, Settings, describe
 
+from .audio.options import BUNDLES as SOUNDS
+from .audio.options import Sounds
 from .batch.options import Folders
 from .serve.options import Service
 from .sheets.options import Comparison, Gallery
@@ -27,6 +29,7 @@ KINDS: tuple[type[Any], ...] = (
     Folders,
     Gallery,
     Comparison,
+    Sounds,
     Service,
     Settings,
     Machine,
@@ -56,11 +59,12 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
     "work": ("redis",),
     "show": ("painted",),
     "replay": ("painted", "content", PAINTINGS),
+    "sound": ("content",),
+    "texture-sound": ("style",),
 }
 """What each command takes without a name: the first it needs, the others it may do without."""
 FREE = ("batch", "gallery")  # these may do without the first, too
 NAMES: dict[Any, str] = {int: "whole number", float: "number"}
-
 Json = Annotated[bool, Option("--json", help="One JSON object a line on stdout.")]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace an existing output.")]
 
@@ -72,9 +76,8 @@ class Given:
     files: dict[str, Any]
     settings: dict[str, Any]
     machine: dict[str, Any]
-    service: dict[str, Any] = dataclasses.field(default_factory=dict)
-    batch: dict[str, Any] = dataclasses.field(default_factory=dict)
-    sheet: dict[str, Any] = dataclasses.field(default_factory=dict)
+    own: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Of what the command alone has."""
 
 
 def flag(name: str) -> str:
@@ -134,8 +137,10 @@ def _given(fields: Mapping[str, tuple[type[Any], Described]], options: dict[str,
         found[kind][name] = _collected(field, value)
     if paintings:
         found[Files]["style"] = paintings + found[Files].get("style", ())
-    found[Gallery] |= found[Comparison]
-    return Given(*(found[kind] for kind in (Files, Settings, Machine, Service, Folders, Gallery)))
+    files, settings, machine = (found.pop(kind) for kind in (Files, Settings, Machine))
+    return Given(
+        files, settings, machine, {k: v for values in found.values() for k, v in values.items()}
+    )
 
 
 def _collected(field: Described, value: Any) -> Any:
@@ -193,20 +198,21 @@ def _option(field: Described) -> Any:
     return Annotated[kind | None, option]
 
 
-def about(field: Described, required: bool) -> str:
+def about(field: Described, required: bool, command: str = "") -> str:
     """What help says of a field: its sentence, the names that there are, and the default."""
-    names = known_names(field.name)
+    bundle = SOUNDS.get(command)
+    names = known_names(field.name, bundle)
     text = field.about.help
     if names and not field.about.metavar.startswith(names[0]):
         text += f" There are {', '.join(names)}."
-    default = "" if required else _default(field)
+    default = "" if required else _default(field, bundle)
     return f"{text} [required]" if required else f"{text} [default: {default}]" if default else text
 
 
-def _default(field: Described) -> str:
+def _default(field: Described, bundle: str | None) -> str:
     """What goes where it is not given: of a setting, the first preset's value."""
     value, words = field.default, field.about.default
-    if field.name in describe(Settings) and (manifest := _manifest()):
+    if field is describe(Settings).get(field.name) and (manifest := _manifest(bundle)):
         for name, preset in [*manifest.presets.items()][:1]:
             value = name if field.name == "preset" else preset.settings.get(field.name, value)
     if field.hint is bool or value in (None, "", (), [], {}):
@@ -216,9 +222,10 @@ def _default(field: Described) -> str:
     return str(value) if isinstance(value, int | str) else f"{value:g}"
 
 
-def known_names(field: str) -> list[str]:
-    """The names that the bundle that is taken by default has for a field; most have none."""
-    manifest = _manifest() if field in ("preset", "objective", "pooling", "content_layer") else None
+def known_names(field: str, bundle: str | None = None) -> list[str]:
+    """The names that a bundle, or the usual one, has for a field; most have none."""
+    wanted = field in ("preset", "objective", "pooling", "content_layer")
+    manifest = _manifest(bundle) if wanted else None
     return names_in(manifest, field) if manifest else []
 
 
@@ -237,12 +244,12 @@ def names_in(manifest: Manifest, field: str) -> list[str]:
 
 
 @functools.cache
-def _manifest() -> Manifest | None:
+def _manifest(bundle: str | None) -> Manifest | None:
     """None if $IMPASTO_MODEL names something else; who paints with it is told then."""
     from impasto.runtime import BundleError, read_manifest
 
     try:
-        return read_manifest()
+        return read_manifest(bundle)
     except BundleError:
         return None
 

@@ -100,7 +100,7 @@ def _records(command: Any, ctx: Any) -> Iterator[tuple[str, str, str]]:
         elif param.name in fields:
             _, field = fields[param.name]
             name = re.sub(r" <[^>]+>$", "", name)
-            yield GROUPS[field.group], name, about(field, param.required)
+            yield GROUPS[field.group], name, about(field, param.required, command.name)
         else:
             yield "Options", name, text
 

@@ -27,6 +27,7 @@ from impasto.runtime.bundle.manifest import (
 )
 from impasto.runtime.bundle.manifest import Encoder as EncoderEntry
 from impasto.runtime.bundle.manifest import Objective as ObjectiveEntry
+from impasto.runtime.bundle.random import make_weights
 from impasto.runtime.errors import Field, ImpastoError
 
 from . import verify
@@ -72,6 +73,8 @@ def export_bundle(
         report = verify.verify(draft, encoder, plan.objectives)
         with _tracing():
             _add_conformance(draft, plan)
+        if encoder.random:  # whoever loads the bundle makes them
+            (draft / WEIGHTS).unlink()
         _replace(target, draft)
     except OSError as error:
         raise ImpastoError(f"{target}: cannot be written: {error.strerror}") from None
@@ -136,7 +139,10 @@ def _measured(encoder: Encoder, layers: Collection[str], poolings: Collection[st
 def _write(folder: Path, plan: Plan, history_size: int) -> None:
     encoder = plan.encoder
     draft = Draft(folder, encoder)
-    (folder / WEIGHTS).write_bytes(draft.layout.pack())
+    weights = draft.layout.pack()
+    if encoder.random and make_weights(encoder.random) != weights:
+        raise ImpastoError(f"{encoder.name} stores other weights than its `random` makes")
+    (folder / WEIGHTS).write_bytes(weights)
     with _tracing():
         objectives = {
             name: ObjectiveEntry(
@@ -164,12 +170,14 @@ def _write(folder: Path, plan: Plan, history_size: int) -> None:
             layers=plan.layers(),
         ),
         objectives=objectives,
-        presets=presets_of(plan.poolings, levels, encoder.canvas.is_rgb),
+        presets=dict(encoder.presets or presets_of(plan.poolings, levels, encoder.canvas.is_rgb)),
         optimizers=optimizers,
         signatures=draft.signatures,
         winograd=draft.winograd,
         matching=matching,
         files={path.name: _file(path) for path in sorted(folder.iterdir())},
+        random=encoder.random,
+        spectrogram=encoder.spectrogram,
         provenance=Provenance(
             weights=encoder.source, licence=encoder.licence, versions=_versions()
         ),

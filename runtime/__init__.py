@@ -12,6 +12,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .audio import Sound as Sound
+    from .audio import SoundPainting as SoundPainting
+    from .audio import check_sound_output as check_sound_output
+    from .audio import read_sound as read_sound
+    from .audio import resume_sound as resume_sound
+    from .audio import start_sound as start_sound
+    from .audio import start_texture as start_texture
+    from .audio import write_sound as write_sound
     from .batch import Batch as Batch
     from .batch import Outcome as Outcome
     from .batch import Row as Row
@@ -37,6 +45,7 @@ if TYPE_CHECKING:
     from .errors import OutOfMemoryError as OutOfMemoryError
     from .errors import QueueFull as QueueFull
     from .errors import SettingError as SettingError
+    from .errors import SoundError as SoundError
     from .graphs.installation import Installation as Installation
     from .graphs.installation import examine_installation as examine_installation
     from .inputs import Region as Region
@@ -75,6 +84,16 @@ if TYPE_CHECKING:
     from .settings import setting as setting
 
 _HOMES = {
+    ".audio": (
+        "Sound",
+        "SoundPainting",
+        "check_sound_output",
+        "read_sound",
+        "resume_sound",
+        "start_sound",
+        "start_texture",
+        "write_sound",
+    ),
     ".batch": ("Batch", "Outcome", "Row", "Setup", "make_rows", "picture_files"),
     ".bundle.bundle": ("Bundle", "read_manifest"),
     ".bundle.manifest": ("Manifest",),
@@ -93,6 +112,7 @@ _HOMES = {
         "OutOfMemoryError",
         "QueueFull",
         "SettingError",
+        "SoundError",
     ),
     ".graphs.installation": ("Installation", "examine_installation"),
     ".inputs": ("Region", "make_regions", "region_files"),

@@ -9,7 +9,8 @@ ImpastoError
 ├── ImageError        a picture that cannot be read or written
 ├── OutOfMemoryError  the system has no more memory; a MemoryError too
 ├── QueueFull         more jobs wait than may
-└── SettingError      a value that makes no sense; holds its field, the value and the mend
+├── SettingError      a value that makes no sense; holds its field, the value and the mend
+└── SoundError        a sound that cannot be read, written or painted
 
 A sentence names a setting by a ``Field``, which every face spells its own way: ``size=`` here,
 ``--size`` on the command line.
@@ -110,6 +111,10 @@ class SettingError(ImpastoError, ValueError):
         plain = isinstance(self.value, str) and not name.endswith("=")
         shown = str(self.value) if plain else repr(self.value)
         return f"{_with_value(name, shown[:200])}: {_joined(self.mend, spelling)}"
+
+
+class SoundError(ImpastoError):
+    """A sound that cannot be read, written or painted."""
 
 
 def _joined(parts: tuple[object, ...], spelling: Callable[[Field], str]) -> str:

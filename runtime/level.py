@@ -21,7 +21,7 @@ from .objective import Objective, Point, Slot, make_objective
 from .objective.tiles import tile_shape
 from .optimizers import Optimizer, make_optimizer
 from .pictures.image import Picture, from_tensor, padded_size, resample, to_tensor
-from .planning.plan import GOOD_TILE, Plan
+from .planning.plan import GOOD_TILE, Plan, as_pixels
 from .planning.sizes import Size, style_sizes
 from .state import State
 
@@ -279,7 +279,8 @@ class Level:
 
     def _tile(self, height: int, width: int) -> int | None:
         """The most pixels of a tile: the image's, or of a style that is much larger than it."""
-        most, tile = max(math.prod(self._padded), GOOD_TILE), self._stage.tile_pixels
+        good = as_pixels(GOOD_TILE, self._manifest.canvas.channels)
+        most, tile = max(math.prod(self._padded), good), self._stage.tile_pixels
         if tile is not None or height * width <= LARGER * most:
             return tile
         margin = self._manifest.objectives[self._plan.settings.objective].margin

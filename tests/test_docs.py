@@ -11,6 +11,7 @@ import textwrap
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -19,7 +20,7 @@ from impasto.cli.app import run
 from impasto.cli.commands import meant
 from impasto.cli.options import flag
 from impasto.models import __path__ as models
-from impasto.runtime import Files, Machine, Settings, describe
+from impasto.runtime import Files, Machine, Settings, Sound, describe, write_sound
 
 ROOT = Path(__file__).parents[1]
 DESIGN = ROOT / "docs" / "design.md"
@@ -106,6 +107,8 @@ def test_the_commands_of_a_page_work_one_after_another(page: Path, tmp_path: Pat
     for folder in ("photos", "paintings"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "a.jpg").symlink_to(tmp_path / "a.jpg")
+    for name in ("speech.wav", "tabla.flac", "rain.flac"):
+        write_sound(tmp_path / name, Sound(np.random.default_rng(0).random((9000, 1)) / 2, 22050))
     (tmp_path / "rows.csv").write_text("content,style\nphotos/a.jpg,b.jpg\n")
     (tmp_path / "models").symlink_to(EXAMPLE.parent)
     (tmp_path / "my_module.py").write_text(_own_module(), encoding="utf-8")
@@ -130,6 +133,8 @@ def _small(arguments: list[str]) -> list[str]:
             words[words.index(option) + 1] = value
     if "--weights" in words:  # a file of 548 MB
         words[words.index("--weights") + 1] = "shipped"
+    if words[0] in ("sound", "texture-sound"):
+        words[1:1] = ["--iterations", "2"]
     if words[0] in ("stylize", "texture", "reconstruct", "batch", "gallery"):
         small = [] if {"--size", "--width"} & {*words} else ["--size", "64"]
         small += [] if {"--iterations", "--quality"} & {*words} else ["--iterations", "2"]

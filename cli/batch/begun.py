@@ -23,7 +23,7 @@ def keep(folders: Folders, given: Given) -> None:
     path = _path(vars(folders))
     if path is None:
         return
-    said = {name: _whole(name, value) for name, value in given.batch.items() if name not in OWN}
+    said = {name: _whole(name, value) for name, value in given.own.items() if name not in OWN}
     files = {name: v for name, v in given.files.items() if name not in ("config", "json", "quiet")}
     if os.path.isdir(files.get("model", "")):
         files["model"] = os.path.abspath(files["model"])
@@ -51,7 +51,7 @@ def resumed(found: Mapping[str, Any], given: Given) -> Given:
             parts["files"] | given.files,
             parts["settings"] | given.settings,
             parts["machine"] | given.machine,
-            batch=parts["batch"] | given.batch,
+            own=parts["batch"] | given.own,
         )
     except FileNotFoundError:
         raise ImpastoError(

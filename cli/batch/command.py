@@ -55,12 +55,12 @@ def _checked(given: Given, command: str) -> tuple[Folders, Given]:
     Raises:
         SettingError: something is missing, or makes no sense.
     """
-    found = check_all(Folders, given.batch)
+    found = check_all(Folders, given.own)
     if found.get("output") is None:
         raise SettingError("output", None, "give the folder for the outputs")
     if found.get("resume"):
         given = begun.resumed(found, given)
-        found = check_all(Folders, given.batch)
+        found = check_all(Folders, given.own)
     else:
         given = with_config(given, command)
     folders = Folders(**found)

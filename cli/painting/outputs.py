@@ -39,6 +39,13 @@ class Savable(Protocol):
         """See ``Result.save``."""
 
 
+class Save(Protocol):
+    """Writes a result where the files say."""
+
+    def __call__(self, result: Any, files: dict[str, Any], *, overwrite: bool) -> None:
+        """Write it."""
+
+
 def named(command: str, files: dict[str, Any]) -> dict[str, Any]:
     """The files of a command, its output among them: as given, in the folder given, or derived.
 

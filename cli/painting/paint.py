@@ -16,10 +16,13 @@ from impasto.cli.interrupts import interrupts
 from impasto.cli.options import Given
 
 from . import outputs, recording
-from .progress import reporter
+from .progress import pixels, reporter
 
 if TYPE_CHECKING:
     from impasto.runtime import Engine, Result, Run, Step
+
+SOUNDS = {"sound", "texture-sound"}
+"""What a checkpoint's notes have where it is of a sound: the commands."""
 
 
 def paint(command: str, given: Given) -> None:
@@ -45,6 +48,11 @@ def resume(command: str, given: Given) -> None:
 
     path = given.files["checkpoint_file"]
     header = read_checkpoint(path)
+    if SOUNDS & header.notes.keys():
+        from impasto.cli.audio.command import resume as resume_sound
+
+        resume_sound(header, given)
+        return
     notes = {name: outputs.ENCODING.get(name, str)(value) for name, value in header.notes.items()}
     files = {"checkpoint": path, **notes, **given.files}
     if "output" not in files:
@@ -70,13 +78,24 @@ def content_alone(engine: Engine, settings: dict[str, Any]) -> dict[str, Any]:
 
 def check(files: dict[str, Any], resuming: bool = False) -> None:
     """Whether output and checkpoint can be written, before anything else is done."""
-    from impasto.runtime import CheckpointError, check_output
+    from impasto.runtime import check_output
 
     with interrupts.saving:
         stream = files["output"] == outputs.STREAM
         target = None if stream else files["output"]
         check_output(target, files.get("overwrite", False), **outputs.encoding(files))
         recording.check(files)
+    check_checkpoint(files, resuming)
+
+
+def check_checkpoint(files: dict[str, Any], resuming: bool) -> None:
+    """That no other run's is lost.
+
+    Raises:
+        CheckpointError: there is one.
+    """
+    from impasto.runtime import CheckpointError
+
     path = files.get("checkpoint")
     if path and os.path.lexists(path) and not resuming and not files.get("overwrite"):
         raise CheckpointError(
@@ -85,10 +104,19 @@ def check(files: dict[str, Any], resuming: bool = False) -> None:
         )
 
 
-def follow(engine: Engine, run: Run, files: dict[str, Any]) -> None:
-    """Paint to the end or to Ctrl-C, keep what is to be kept, and save."""
+def follow(
+    engine: Engine,
+    run: Run,
+    files: dict[str, Any],
+    write: outputs.Save = outputs.save,
+    shape: Callable[[tuple[int, int]], str] = pixels,
+) -> None:
+    """Paint to the end or to Ctrl-C, keep what is to be kept, and save.
+
+    ``write`` writes the output, ``shape`` says how large it is.
+    """
     kept, record = _Checkpoints(run, files), recording.Recording(run, files)
-    with reporter(files) as report, interrupts.mode("finish"):
+    with reporter(files, shape) as report, interrupts.mode("finish"):
         report.start(engine, run)
         kept.save()
 
@@ -105,7 +133,8 @@ def follow(engine: Engine, run: Run, files: dict[str, Any]) -> None:
         if problem is None:
             kept.save()
         if problem is None or result.iterations:
-            save(result, files, files.get("overwrite", False) or record.written)
+            overwrite = files.get("overwrite", False) or record.written
+            save(result, files, overwrite, write)
             with interrupts.saving:
                 record.done()
         broken = record.broken and record.broken.spell(str)
@@ -124,6 +153,7 @@ class _Checkpoints:
         output = files["output"]
         self._notes = {} if output == outputs.STREAM else {"output": os.path.abspath(output)}
         self._notes |= {name: str(files[name]) for name in outputs.ENCODING if name in files}
+        self._notes |= files.get("notes", {})
         if model is not None:
             self._notes["model"] = os.path.abspath(model) if os.path.isdir(model) else model
         self._saved = self._stepped = time.monotonic()
@@ -157,20 +187,25 @@ def _finish(
         return run.result(), str(error)
 
 
-def save(result: outputs.Savable, files: dict[str, Any], overwrite: bool) -> None:
+def save(
+    result: Any, files: dict[str, Any], overwrite: bool, write: outputs.Save = outputs.save
+) -> None:
     """Where it was wanted; if that has become impossible, in the system's temporary folder."""
     from impasto.runtime import ImageError
 
     with interrupts.saving:
         try:
-            outputs.save(result, files, overwrite=overwrite)
+            write(result, files, overwrite=overwrite)
         except ImageError as error:
             try:
-                spare = os.path.join(tempfile.gettempdir(), f"impasto-{secrets.token_hex(4)}.png")
-                result.save(spare)
+                suffix = ".png" if write is outputs.save else ".wav"
+                name = f"impasto-{secrets.token_hex(4)}{suffix}"
+                spare = os.path.join(tempfile.gettempdir(), name)
+                write(result, {"output": spare}, overwrite=False)
             except (ImageError, FileNotFoundError):  # there may be no such folder
                 raise error from None
-            raise ImageError(f"{error}; the picture is in {spare}") from None
+            what = "picture" if write is outputs.save else "sound"
+            raise ImageError(f"{error}; the {what} is in {spare}") from None
 
 
 def _conclude(output: str, result: Result, problem: str | None) -> None:

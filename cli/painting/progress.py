@@ -6,7 +6,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
 BAR = 16
 """Columns of the bar: all fits 80."""
+Shape = Callable[[tuple[int, int]], str]
+"""Says how large something of (height, width) is."""
 FULL, EMPTY = "\N{BOX DRAWINGS HEAVY HORIZONTAL}", "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
+
+
+def pixels(size: tuple[int, int]) -> str:
+    """What is said of a picture's (height, width)."""
+    height, width = size
+    return f"{width} x {height} pixels"
 
 
 class Lines:
@@ -31,18 +39,17 @@ class Lines:
 
     _run: Run
 
-    def __init__(self) -> None:
-        self._told = (0, 0)
+    def __init__(self, shape: Shape = pixels) -> None:
+        self._told, self._shape = (0, 0), shape
         self._first: Step | None = None
 
     def start(self, engine: Engine, run: Run) -> None:
         """Say what will be done."""
         from impasto.runtime import show_bytes
 
-        height, width = run.size
         self._run = run
         say(
-            f"painting {width} x {height} pixels on {engine.device}, seed {run.seed}; "
+            f"painting {self._shape(run.size)} on {engine.device}, seed {run.seed}; "
             f"memory: about {show_bytes(run.memory)}"
         )
 
@@ -66,7 +73,7 @@ class Lines:
         """Say what came of it."""
         height, width, _ = result.image.shape
         say(
-            f"{output}: {width} x {height} pixels, loss {result.loss:.4g} after iteration "
+            f"{output}: {self._shape((height, width))}, loss {result.loss:.4g} after iteration "
             f"{result.iterations} and {result.seconds:.1f} s"
         )
 
@@ -74,8 +81,8 @@ class Lines:
 class Bar(Lines):
     """One line on a terminal, and the picture above it if that is wanted."""
 
-    def __init__(self, canvas: Canvas | None = None) -> None:
-        super().__init__()
+    def __init__(self, canvas: Canvas | None = None, shape: Shape = pixels) -> None:
+        super().__init__(shape)
         self._canvas, self._drawn = canvas, -math.inf
 
     def start(self, engine: Engine, run: Run) -> None:
@@ -159,7 +166,7 @@ class JsonLines(Lines):
 
 
 @contextmanager
-def reporter(files: Mapping[str, Any]) -> Iterator[Lines]:
+def reporter(files: Mapping[str, Any], shape: Shape = pixels) -> Iterator[Lines]:
     """What suits the options and the kind of stderr.
 
     Raises:
@@ -175,11 +182,11 @@ def reporter(files: Mapping[str, Any]) -> Iterator[Lines]:
         if files.get("json"):
             yield JsonLines()
         elif files.get("preview"):
-            yield Bar(find_canvas())
+            yield Bar(find_canvas(), shape)
         elif files.get("quiet"):
             yield Silence()
         else:
-            yield Bar() if is_terminal else Lines()
+            yield Bar(shape=shape) if is_terminal else Lines(shape)
     finally:
         show("")
 

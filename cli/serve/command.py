@@ -15,7 +15,7 @@ TOKEN = "IMPASTO_TOKEN"
 
 def serve(command: str, given: Given) -> None:
     """Serve until a signal comes."""
-    options = options_of(given.service, given.machine)
+    options = options_of(given.own, given.machine)
     token = os.environ.get(TOKEN) or None
     if token is None and not is_loopback(options.host):
         raise SettingError(
@@ -32,7 +32,7 @@ def serve(command: str, given: Given) -> None:
 
 def work(command: str, given: Given) -> None:
     """Paint the jobs of a server elsewhere until a signal comes."""
-    options = options_of(given.service, given.machine)
+    options = options_of(given.own, given.machine)
     if options.data is None:
         raise SettingError("data", None, "give the folder that the server has, as it is seen here")
     with missing("workers"):

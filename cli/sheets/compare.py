@@ -24,7 +24,7 @@ TOTAL = "loss"
 def compare(command: str, given: Given) -> None:
     """Evaluate each picture with the same settings at the same size."""
     given = with_config(given, command)
-    said, files = check_all(Comparison, given.sheet), dict(given.files)
+    said, files = check_all(Comparison, given.own), dict(given.files)
     pictures: tuple[str, ...] = said["pictures"]
     if len(pictures) > len(LETTERS):
         raise SettingError("pictures", len(pictures), f"give at most {len(LETTERS)}")

@@ -40,7 +40,7 @@ MAKING, PICKING = ("styles", "vary", "seeds"), ("sheet", "depth", "no_metadata")
 def gallery(command: str, given: Given) -> None:
     """Make a sheet, or paint what was picked of one."""
     given = with_config(given, command)
-    said = check_all(Gallery, given.sheet)
+    said = check_all(Gallery, given.own)
     picking = "pick" in said
     for name in MAKING if picking else PICKING:
         if name in said or name in given.files:

@@ -33,7 +33,8 @@ import torch
 from torch import nn
 
 from impasto.export.tensors import Stored
-from impasto.runtime.bundle.manifest import IMAGE, Canvas, Layer, Pair
+from impasto.runtime.bundle.manifest import IMAGE, Canvas, Layer, Pair, Preset, Spectrogram
+from impasto.runtime.bundle.random import Random
 from impasto.runtime.errors import ImpastoError, SettingError
 
 MOST_PIXELS = 4096
@@ -56,6 +57,12 @@ class Encoder(nn.Module, ABC):
     """False: it looks at the whole image at once, as by global pooling; it is never tiled."""
     poolings: ClassVar[tuple[str, ...]] = ("own",)
     """Kinds of pooling between which ``select`` chooses."""
+    spectrogram: ClassVar[Spectrogram | None] = None
+    """Of sounds: what its canvas is."""
+    random: ClassVar[Random | None] = None
+    """How its one kernel is made, where no file is to hold it; see ``stored``."""
+    presets: ClassVar[Mapping[str, Preset] | None] = None
+    """Its own; None: those of pictures."""
     source: str = "Not known."
     """A sentence: where its weights come from."""
     licence: str = "Not known: whatever its author allows."

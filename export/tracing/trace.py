@@ -76,7 +76,7 @@ def _export(
     module: torch.nn.Module, inputs: Shapes, alignment: Pair, gradient: bool = False
 ) -> ExportedProgram:
     symbols = {
-        name: (unit, Dim(name, min=1 if unit > 1 else 2, max=4096))
+        name: (unit, Dim(name, min=1 if unit > 1 else 4, max=4096))
         for name, unit in zip(("height", "width"), alignment, strict=True)
     }
     symbols[REGIONS] = 1, Dim(REGIONS, min=2, max=MOST_REGIONS)  # 1 works as well

@@ -12,7 +12,8 @@ from pathlib import Path
 from impasto.runtime.errors import BundleError
 
 from .checks import check_graph, check_manifest, check_ports
-from .manifest import CONFORMANCE, FILE_NAME, File, Manifest
+from .manifest import CONFORMANCE, FILE_NAME, WEIGHTS, File, Manifest
+from .random import make_weights
 from .scan import Contents
 
 DEFAULT = "vgg19"
@@ -38,7 +39,9 @@ class Bundle:
         """Of the manifest, which has those of the files; the conformance file is not in it."""
         check_manifest(self.manifest, source)
         self.files: dict[str, bytes] = {
-            name: _verified(self.path / name, expected)
+            name: self._made(expected)
+            if name == WEIGHTS and self.manifest.random
+            else _verified(self.path / name, expected)
             for name, expected in self.manifest.files.items()
         }
         entry = self.manifest.conformance
@@ -55,6 +58,12 @@ class Bundle:
             for name in self.files:
                 if name.endswith(".onnx"):
                     self._scan(name)
+
+    def _made(self, expected: File) -> bytes:
+        """The weights that no file holds."""
+        assert self.manifest.random
+        content = make_weights(self.manifest.random)
+        return _checked(self.path / WEIGHTS, content, expected)
 
     def contents(self, file: str) -> Contents:
         """What is in a graph.
@@ -112,7 +121,10 @@ def _identity(text: bytes, manifest: Manifest) -> bytes:
 
 
 def _verified(path: Path, expected: File) -> bytes:
-    content = _read(path, expected.size)
+    return _checked(path, _read(path, expected.size), expected)
+
+
+def _checked(path: Path, content: bytes, expected: File) -> bytes:
     if len(content) != expected.size:
         raise BundleError(
             f"{path}: {len(content)} bytes, not {expected.size}: copy or export the bundle again"

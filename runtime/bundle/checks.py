@@ -41,6 +41,9 @@ LEAST_PER_PIXEL = 100.0
 """What a graph may say that it takes, if the plan does not ask it."""
 MOST_SETTING = 1e9
 MOST_HISTORY = 100
+MOST_RANDOM = 1 << 28
+"""Bytes of weights that are made: no file stands behind them."""
+MOST_RATE, MOST_WINDOW = 192_000, 1 << 16
 
 OPERATORS = frozenset(
     word
@@ -120,6 +123,7 @@ def _faults(manifest: Manifest) -> Iterator[str]:
     """What is wrong; a check may rely on those before it."""
     yield from _files(manifest)
     yield from _encoder(manifest)
+    yield from _sound(manifest)
     for name, objective in manifest.objectives.items():
         for fault in _objective(manifest, objective):
             yield f"objective {name[:60]!r}: {fault}"
@@ -182,6 +186,25 @@ def _encoder(manifest: Manifest) -> Iterator[str]:
     if not 1 <= manifest.optimizers.history_size <= MOST_HISTORY:
         size = short(manifest.optimizers.history_size)
         yield f"history_size: {size} must be 1 to {MOST_HISTORY}"
+
+
+def _sound(manifest: Manifest) -> Iterator[str]:
+    random, spectrogram = manifest.random, manifest.spectrogram
+    if random:
+        if not random.shape or not all(1 <= side <= MOST_RANDOM for side in random.shape):
+            yield f"random: no weights have the shape {short(random.shape)}"
+        elif random.size != manifest.files[WEIGHTS].size or random.size > MOST_RANDOM:
+            yield f"random: {short(random.size)} bytes are not those of {WEIGHTS}, or too many"
+        if not 0 <= random.seed < 1 << 63 or not 0 < random.deviation < MOST_SETTING:
+            yield "random: its seed or its deviation is out of range"
+    if spectrogram:
+        if not 1 <= spectrogram.rate <= MOST_RATE or not 2 <= spectrogram.window <= MOST_WINDOW:
+            yield "spectrogram: its rate or its window is out of range"
+        if not 1 <= spectrogram.hop <= spectrogram.window // 2:
+            yield "spectrogram: frames must overlap by half a window or more"
+        canvas = manifest.canvas
+        if (canvas.channels, canvas.low, canvas.high) != (spectrogram.bins, 0, 1):
+            yield "spectrogram: its canvas must have a channel for each bin, from 0 to 1"
 
 
 def _objective(manifest: Manifest, objective: Objective) -> Iterator[str]:

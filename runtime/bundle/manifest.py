@@ -13,6 +13,8 @@ from typing import Any, Literal
 from impasto.runtime import records
 from impasto.runtime.errors import BundleError
 
+from .random import Random
+
 SCHEMA = 6
 FILE_NAME = "manifest.json"
 WEIGHTS = "weights.bin"
@@ -24,6 +26,8 @@ IMAGE = "image"
 REGIONS = "regions"
 """The side of a shape that is the number of regions, fixed when a graph is opened."""
 MOST_REGIONS = 8
+OPTIONAL = ("matching", "random", "spectrogram", "conformance")
+"""Entries of the manifest that are missing where there is nothing to say."""
 
 Pair = tuple[int, int]
 """Along rows and columns: down and across."""
@@ -84,6 +88,23 @@ class Canvas:
     def is_rgb(self) -> bool:
         """Whether it holds pictures."""
         return (self.channels, self.low, self.high) == (3, 0.0, 1.0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Spectrogram:
+    """Of sounds, where they are the images: a channel for each bin below half the rate."""
+
+    rate: int
+    """Samples a second."""
+    window: int
+    """Samples, of a periodic Hann window."""
+    hop: int
+    """Samples from one frame, which is a column, to the next."""
+
+    @property
+    def bins(self) -> int:
+        """Half the window: that at half the rate is left out, where no resampled sound is."""
+        return self.window // 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -247,6 +268,10 @@ class Manifest:
     provenance: Provenance
     matching: dict[str, str] = dataclasses.field(default_factory=dict)
     """By layer, the graph that finds neighbours among its features."""
+    random: Random | None = None
+    """How the weights are made, where no file holds them."""
+    spectrogram: Spectrogram | None = None
+    """What a canvas of sounds is; None: of anything else."""
     conformance: File | None = None
     """The conformance file; bundles of before it have none."""
 
@@ -268,10 +293,9 @@ class Manifest:
     def to_json(self) -> str:
         """The text of ``manifest.json``."""
         entries = dataclasses.asdict(self)
-        if self.conformance is None:
-            del entries["conformance"]
-        if not self.matching:
-            del entries["matching"]
+        for name in OPTIONAL:
+            if not getattr(self, name):
+                del entries[name]
         return json.dumps(entries, indent=1) + "\n"
 
     def without_conformance(self) -> Manifest:
@@ -295,6 +319,6 @@ class Manifest:
                 f"schema {SCHEMA}: export the bundle again, or install the version that made it"
             )
         manifest: Manifest = records.read(
-            Manifest, {"conformance": None, "matching": {}, **raw}, source
+            Manifest, {**dict.fromkeys(OPTIONAL), "matching": {}, **raw}, source
         )
         return manifest

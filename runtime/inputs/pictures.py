@@ -67,7 +67,7 @@ class Pictures:
         found |= {f"style_{i}": style for i, style in enumerate(self.styles, start=1)}
         found |= {f"region_{i}": mask for i, mask in enumerate(self.masks, start=1)}
         found |= {f"style_mask_{i}": mask for i, mask in enumerate(self.style_masks, start=1)}
-        return {name: _hash(p) for name, p in found.items() if p is not None}
+        return {name: picture_hash(p) for name, p in found.items() if p is not None}
 
     def start(self, size: Size) -> Picture:
         """The first image at a size, without what coarser scales found."""
@@ -227,7 +227,8 @@ def _mask(mask: Mask, size: Size) -> Mask:
     return np.asarray(resample(mask[:, :, None], *size)[:, :, 0].clip(0, 1), np.float32)
 
 
-def _hash(picture: Picture) -> str:
+def picture_hash(picture: Picture) -> str:
+    """SHA-256 of its shape and of its bytes as float32."""
     digest = hashlib.sha256(repr(picture.shape).encode())
     digest.update(np.ascontiguousarray(picture, "<f4").data)
     return digest.hexdigest()

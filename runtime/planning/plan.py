@@ -28,6 +28,8 @@ QUALITIES: dict[Quality, tuple[float, float]] = {
 }
 """What each does to the schedule's iterations: at the COARSE coarsest scales, and at finer ones."""
 COARSE = 3
+RGB = 3
+"""Channels of a picture."""
 FLOAT = 4
 """Bytes."""
 ADAM_IMAGES = 6
@@ -48,7 +50,12 @@ WHOLE_GRAPHS, TILE_GRAPHS = 340_000_000, 520_000_000
 OPENING = 450_000_000
 """What opening a graph takes for a moment: the least that a scale needs, however small."""
 GOOD_TILE, LEAST_TILE = 400_000, 60_000
-"""Pixels of a tile that wastes little, and of the least one that is worth trying."""
+"""Pixels of a tile that wastes little, and of the least one that is worth trying; of pictures."""
+
+
+def as_pixels(of_pictures: int, channels: int) -> int:
+    """So many pixels of pictures, in those of a canvas with more channels: as many numbers."""
+    return of_pictures * RGB // max(RGB, channels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +136,7 @@ def make_plan(manifest: Manifest, settings: Settings, sizes: Sizes, memory: int)
         scales=(),
     )
     least = manifest.encoder.alignment
-    found = scale_sizes(settings, sizes.shape, least)
+    found = scale_sizes(settings, sizes.shape, least, fixed=manifest.spectrogram is not None)
     pictures = sum(math.prod(size) for size in kept_sizes(settings, sizes, found[-1], least))
     held = FLOAT * (manifest.canvas.channels * pictures + _mask_pixels(settings, sizes, found[-1]))
     scales = [  # the finest first: what is refused is what was asked for
@@ -190,7 +197,8 @@ def _ways(needed: _Needed, iterations: int, room: int) -> Iterator[Scale]:
     for optimizer, history in optimizers:
         if optimizer == settings.optimizer:
             yield way.whole(optimizer, history)
-    for least in (GOOD_TILE, LEAST_TILE):
+    channels = needed.manifest.canvas.channels
+    for least in (as_pixels(GOOD_TILE, channels), as_pixels(LEAST_TILE, channels)):
         for optimizer, history in optimizers:
             scale = way.tiled(optimizer, history, least)
             if scale is not None:

@@ -82,12 +82,16 @@ def sized_by(settings: Settings) -> tuple[str, int | float | str]:
     return "size", settings.size or "original"
 
 
-def scale_sizes(settings: Settings, shape: Size, least: Size) -> list[Size]:
+def scale_sizes(settings: Settings, shape: Size, least: Size, fixed: bool = False) -> list[Size]:
     """Of the scales, the coarsest first, none with a side below ``least``.
+
+    ``fixed``: there is one alone, of the shape itself, as sounds have it.
 
     Raises:
         SettingError: the finest would be too thin, or too large.
     """
+    if fixed:
+        return [shape]
     finest = result_size(settings, shape)
     if _is_thin(finest, least):
         raise _too_thin(settings, shape, least)
@@ -148,7 +152,7 @@ def style_size(shape: Size, size: Size, least: Size, scale: float | None = None)
     area = math.sqrt(math.prod(size) / math.prod(shape))
     wanted = min(area, 1.0) if scale is None else scale * area
     factor = max(wanted, *(n / side for n, side in zip(least, shape, strict=True)))
-    if factor > max(area, wanted) * math.sqrt(MOST):
+    if factor > max(area, wanted) * math.sqrt(MOST) and shape[0] > 1:  # of a sound no frame goes
         raise SettingError(
             "style", f"{shape[1]} x {shape[0]}", "too long and thin for this size: crop it"
         )

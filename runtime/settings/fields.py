@@ -24,6 +24,9 @@ PLANNING = (*PAINTING, "batch", "gallery", "estimate", "settings")
 """Those, and the commands that tell what would be done."""
 LOSSES = (*PLANNING, "compare")
 """Those, and the command that tells losses of pictures that are there."""
+SOUNDS = ("sound", "texture-sound")
+"""The commands that paint a sound."""
+HEARD = (*PLANNING, *SOUNDS)
 
 Group = Literal["what", "looks", "time", "machine", "output", "limits"]
 """What a field is about: the pictures, how the result looks, how long it takes, and so on."""

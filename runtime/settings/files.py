@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from .fields import LOSSES, PAINTING, Group, setting
+from .fields import LOSSES, PAINTING, SOUNDS, Group, setting
 
 WRITING = (*PAINTING, "resume", "replay")
-KEEPING = (*PAINTING, "resume")
+KEEPING = (*PAINTING, *SOUNDS, "resume")
 LEAVING = (*WRITING, "batch", "gallery")
 SHOWING = (*LEAVING, "compare")
+TELLING = (*SHOWING, *SOUNDS)
 
 Format = Literal["png", "jpeg", "webp", "avif", "tiff"]
 
@@ -88,7 +89,7 @@ class Files:
     no_metadata: bool = setting(
         "Do not say in the file how it was painted.", False, commands=LEAVING
     )
-    overwrite: bool = setting("Replace an existing output.", False, commands=SHOWING)
+    overwrite: bool = setting("Replace an existing output.", False, commands=TELLING)
     checkpoint: str | None = setting(
         "Keep the run in this file, to resume it from.",
         None,
@@ -117,15 +118,15 @@ class Files:
         None,
         metavar="FILE",
         none="none",
-        commands=LOSSES,
+        commands=(*LOSSES, *SOUNDS),
         group="what",
     )
     json: bool = setting(
         "One JSON object a line on stdout.",
         False,
-        commands=(*SHOWING, "estimate", "show"),
+        commands=(*TELLING, "estimate", "show"),
     )
-    quiet: bool = setting("Say nothing but what goes wrong.", False, short="-q", commands=LEAVING)
+    quiet: bool = setting("Say nothing but what goes wrong.", False, short="-q", commands=TELLING)
     preview: bool = setting(
         "Draw the picture in the terminal as it comes.", False, commands=WRITING
     )
@@ -154,5 +155,5 @@ class Files:
         "A diagram of the losses, as .svg or .png; needs matplotlib.",
         None,
         metavar="FILE",
-        commands=WRITING,
+        commands=(*WRITING, *SOUNDS),
     )

@@ -7,13 +7,13 @@ from typing import ClassVar, Literal, TypedDict
 
 from impasto.runtime.machine import memory as memory_module
 
-from .fields import LOSSES, PAINTING, Group, setting
+from .fields import LOSSES, PAINTING, SOUNDS, Group, setting
 from .settings import SettingsKeywords
 
 Convolutions = Literal["auto", "plain", "winograd"]
 
 SERVING = ("serve", "work")
-RUNNING = (*LOSSES, "resume", "replay", *SERVING)
+RUNNING = (*LOSSES, *SOUNDS, "resume", "replay", *SERVING)
 READING = (*LOSSES, "replay", *SERVING)
 
 
@@ -60,7 +60,7 @@ class Machine:
         least=1,
         none="most of what is free",
         metavar="2GB",
-        commands=READING,
+        commands=(*READING, *SOUNDS),
         parse=memory_module.parse,
     )
     deadline: float | None = setting(
@@ -69,7 +69,7 @@ class Machine:
         unit="seconds",
         least=0,
         none="none",
-        commands=(*PAINTING, "resume"),
+        commands=(*PAINTING, *SOUNDS, "resume"),
         group="time",
     )
     max_pixels: int = setting(

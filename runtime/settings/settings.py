@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, TypedDict
 from impasto.runtime import records
 from impasto.runtime.errors import SettingError
 
-from .fields import LOSSES, Group, check_excluded, describe, setting
+from .fields import HEARD, LOSSES, SOUNDS, Group, check_excluded, describe, setting
 
 Init = Literal["content", "noise", "gray", "style", "image"]
 Color = Literal["style", "content", "match"]
@@ -35,7 +35,7 @@ class Settings:
 
     GROUP: ClassVar[Group] = "looks"
 
-    preset: str = setting("Settings under a name.", "", metavar="NAME", commands=LOSSES)
+    preset: str = setting("Settings under a name.", "", metavar="NAME", commands=(*LOSSES, *SOUNDS))
     objective: str = setting("The set of loss terms.", "", metavar="NAME", commands=LOSSES)
     pooling: str = setting(
         "How the network pools: avg or max.", "", metavar="avg|max", commands=LOSSES
@@ -97,7 +97,7 @@ class Settings:
         none="1 for noise, else 0",
         commands=STYLIZE,
     )
-    seed: int = setting("Seed of the noise.", 0, least=0, most=2**63 - 1)
+    seed: int = setting("Seed of the noise.", 0, least=0, most=2**63 - 1, commands=HEARD)
     detail: float = setting(
         "How much of the photograph's finest detail each finer scale begins with: less paints "
         "with a broader brush.",
@@ -137,13 +137,13 @@ class Settings:
         "Weight of a style beside the others, one for each; none are equal ones.",
         (),
         least=0,
-        commands=STYLED,
+        commands=(*STYLED, *SOUNDS),
     )
     content_weight: float = setting(
-        "Weight of the content.", 1.0, least=0, most=MAX_WEIGHT, commands=STYLED
+        "Weight of the content.", 1.0, least=0, most=MAX_WEIGHT, commands=(*STYLED, "sound")
     )
     style_weight: float = setting(
-        "Weight of the style.", 1000.0, least=0, most=MAX_WEIGHT, commands=STYLED
+        "Weight of the style.", 1000.0, least=0, most=MAX_WEIGHT, commands=(*STYLED, "sound")
     )
     tv_weight: float = setting(
         "Weight of the total variation.", 0.0, least=0, most=MAX_WEIGHT, commands=LOSSES
@@ -155,7 +155,7 @@ class Settings:
         least=0,
         most=MAX_WEIGHT,
         metavar="NAME=W",
-        commands=LOSSES,
+        commands=(*LOSSES, *SOUNDS),
     )
     content_layer: str = setting(
         "Where content is compared; empty: at all content layers of the objective.",
@@ -177,6 +177,7 @@ class Settings:
         most=1_000_000,
         none="the schedule's",
         group="time",
+        commands=HEARD,
     )
     schedule: tuple[int, ...] = setting(
         "Iterations of the coarsest scale, the next finer one and so on; the last goes for the "
@@ -190,6 +191,7 @@ class Settings:
         "What moves the pixels.",
         "lbfgs",
         group="time",
+        commands=HEARD,
     )
     learning_rate: float = setting(
         "Adam's step, in units of the canvas' range.",
@@ -197,6 +199,7 @@ class Settings:
         least=0,
         most=1e6,
         group="time",
+        commands=HEARD,
     )
     betas: tuple[float, ...] = setting(
         "How slowly Adam forgets gradients, and their squares.",
@@ -204,6 +207,7 @@ class Settings:
         least=0,
         most=0.9999,
         group="time",
+        commands=HEARD,
     )
     averaging: float = setting(
         "Share that stays of the average of Adam's images, which is the picture then; 0: the best "
@@ -220,6 +224,7 @@ class Settings:
         most=1000,
         none="the bundle's",
         group="time",
+        commands=HEARD,
     )
     preconditioner_pyramid: tuple[float, ...] = setting(
         "L-BFGS' preconditioner: weight of each level, finest first; zeros are none.",
@@ -234,6 +239,7 @@ class Settings:
         least=0,
         most=1e6,
         group="time",
+        commands=HEARD,
     )
 
     def to_json(self) -> str:

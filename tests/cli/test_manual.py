@@ -17,7 +17,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "impasto.1"
 def test_the_page_that_ships_is_made_of_the_help() -> None:
     assert PAGE.read_text() == manual(), "make man"
     for name in COMMANDS:
-        assert f"\n.SS {name}\n" in manual()
+        title = name.replace("-", r"\-")
+        assert f"\n.SS {title}\n" in manual()
 
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")

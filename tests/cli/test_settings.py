@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from impasto.cli.audio.options import Sounds
 from impasto.cli.batch.options import Folders
 from impasto.cli.commands import COMMANDS
 from impasto.cli.options import PAINTINGS, POSITIONAL, flag, is_positional
@@ -20,7 +21,7 @@ from impasto.cli.sheets.options import Comparison, Gallery
 from impasto.runtime import Engine, Files, Machine, Settings, describe
 
 Program = Callable[..., Any]
-KINDS: list[type[Any]] = [Settings, Machine, Files, Service, Folders, Gallery, Comparison]
+KINDS: list[type[Any]] = [Settings, Machine, Files, Service, Folders, Gallery, Comparison, Sounds]
 OWN = {"export", "inspect", "doctor", "presets"}
 """Commands that paint nothing: their options are their own."""
 

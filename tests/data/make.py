@@ -22,17 +22,18 @@ RECIPES = {
     "plain": Recipe(["second"], ["first", "second"]),
     "guided": Recipe(["second"], ["first", "second"], history_size=3, regions=["gatys"]),
     "losses": Recipe([], ["second"], LOSSES, None, 2, "losses", regions=["losses"]),
+    "hum": Recipe(["filters"], ["filters"], history_size=4),
 }
 
 
 def make(name: str, folder: Path, encoder: Encoder) -> None:
-    """The bundle of a name, in a folder; ``encoder`` is Plain of tests/export/own.py."""
+    """The bundle of a name, in a folder; ``encoder`` is Plain or Hum of tests/export/own.py."""
     export_bundle(folder, encoder, RECIPES[name], overwrite=True)
 
 
 if __name__ == "__main__":
     sys.path.insert(0, str(HERE.parent / "export"))
-    from own import Plain
+    from own import Hum, Plain
 
     for chosen in sys.argv[1:] or RECIPES:
-        make(chosen, HERE / chosen, Plain())
+        make(chosen, HERE / chosen, Hum() if chosen == "hum" else Plain())
