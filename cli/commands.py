@@ -90,6 +90,16 @@ COMMANDS = {
         ),
         "batch.command:batch",
     ),
+    "video": Entry(
+        "Paint a video, so that its frames stay together.",
+        "Needs the extra video. Frames are kept in a folder beside the output while it is painted: "
+        "called again it goes on where it was. Sound is copied as it is.",
+        (
+            "video clip.mp4 painting.jpg -o painted.mp4",
+            "video clip.mov --style a.jpg -o painted.mkv --size 768 --passes 2",
+        ),
+        "video.command:video",
+    ),
     "gallery": Entry(
         "Paint many drafts on one sheet, to choose from.",
         "Every style with every combination of values, what differs under each; of 256 pixels and "

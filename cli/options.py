@@ -20,19 +20,14 @@ from .audio.options import Sounds
 from .batch.options import Folders
 from .serve.options import Service
 from .sheets.options import Comparison, Gallery
+from .video.options import Frames
 
 if TYPE_CHECKING:
     from impasto.runtime import Manifest
 
 KINDS: tuple[type[Any], ...] = (
-    Files,
-    Folders,
-    Gallery,
-    Comparison,
-    Sounds,
-    Service,
-    Settings,
-    Machine,
+    *(Files, Folders, Gallery, Comparison, Sounds, Frames),
+    *(Service, Settings, Machine),
 )
 GROUPS: dict[str, str] = {
     "what": "What",
@@ -54,6 +49,7 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
     "estimate": ("content", PAINTINGS),
     "resume": ("checkpoint_file",),
     "batch": ("pictures",),
+    "video": ("video", PAINTINGS),
     "gallery": ("content",),
     "compare": ("pictures",),
     "work": ("redis",),

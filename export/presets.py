@@ -13,7 +13,16 @@ from typing import Any
 
 from impasto.runtime.bundle.manifest import Preset
 
-from .heads import Content, Laplacian, Moments, NinePoint, Style, TotalVariation, Wasserstein
+from .heads import (
+    Content,
+    Laplacian,
+    Moments,
+    NinePoint,
+    Style,
+    Temporal,
+    TotalVariation,
+    Wasserstein,
+)
 from .recipe import Layers
 
 FIVE = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
@@ -27,8 +36,11 @@ OBJECTIVES: dict[str, Layers] = {
     ),
     "spst": Layers(("conv4_2",), FIVE, (Content(), Style(), Moments()), ("max",)),
     "crowsonkb": Layers(("conv4_2",), FIVE, (Content(), Wasserstein(), NinePoint()), ("max",)),
+    "video": Layers(
+        ("conv4_2",), FIVE[:4], (Content(), Style(), TotalVariation(), Temporal()), ("avg",)
+    ),
 }
-"""What presets ask for beside the default objective, gatys."""
+"""What presets ask for beside the default objective, gatys; ``video`` is gatys-conv4 for frames."""
 
 PIXELS = 512 * 384
 """Of the picture that a weight is for where a peer sums over all of it."""

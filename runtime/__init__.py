@@ -82,6 +82,12 @@ if TYPE_CHECKING:
     from .settings import check_all as check_all
     from .settings import describe as describe
     from .settings import setting as setting
+    from .video.files.writing import check_video as check_video
+    from .video.files.writing import write_video as write_video
+    from .video.order import VideoEstimate as VideoEstimate
+    from .video.order import VideoOrder as VideoOrder
+    from .video.order import VideoProgress as VideoProgress
+    from .video.video import Video as Video
 
 _HOMES = {
     ".audio": (
@@ -131,6 +137,9 @@ _HOMES = {
     ".results.texts": ("Painted", "painting_texts", "read_painted"),
     ".run": ("Run",),
     ".settings": ("Described", "Files", "Machine", "Settings", "check_all", "describe", "setting"),
+    ".video.files.writing": ("check_video", "write_video"),
+    ".video.order": ("VideoEstimate", "VideoOrder", "VideoProgress"),
+    ".video.video": ("Video",),
 }
 """Loaded when they are asked for: who wants the settings alone need not wait for NumPy."""
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from impasto.runtime import ImpastoError, Run, Step
 
 ANIMATIONS = {".webp": "WEBP", ".gif": "GIF"}
+MOVIES = (".mp4", ".webm", ".mkv")
+"""These need the extra video."""
 DIAGRAMS = (".svg", ".png")
 MOST_FRAMES = 120
 """Of an animation."""
@@ -67,7 +69,7 @@ class Recording:
     def done(self) -> None:
         """Write what goes into a single file."""
         if self._files.get("timelapse") and self._done:
-            self._write("timelapse", self._animation())
+            self._write_timelapse()
         if self._files.get("plot") and self._done:
             self._write("plot", diagram(self._losses, self._files["plot"]))
 
@@ -83,20 +85,35 @@ class Recording:
         size = max(1, round(width * part)), max(1, round(height * part))
         return step.to_pil().resize(size)
 
-    def _animation(self) -> bytes:
-        kind = ANIMATIONS[os.path.splitext(self._files["timelapse"])[1].lower()]
+    def _write_timelapse(self) -> None:
+        path = self._files["timelapse"]
         last = self._run.result().to_pil().resize(self._pictures[0].size)
         frames = [*self._pictures, last]
-        data = BytesIO()
-        frames[0].save(
-            data,
-            kind,
-            save_all=True,
-            append_images=frames[1:],
-            duration=[FRAME] * len(self._pictures) + [LAST_FRAME],
-            loop=0,
-        )
-        return data.getvalue()
+        durations = [FRAME] * len(self._pictures) + [LAST_FRAME]
+        suffix = os.path.splitext(path)[1].lower()
+        if suffix in ANIMATIONS:
+            self._write("timelapse", _animation(frames, durations, ANIMATIONS[suffix]))
+            return
+        import numpy as np
+
+        from impasto.runtime import write_video
+
+        pictures = (np.asarray(frame, np.float32) / np.float32(255) for frame in frames)
+        seconds = (duration / 1000 for duration in durations)
+        write_video(path, pictures, seconds, overwrite=self._overwrite)
+
+
+def _animation(frames: list[Image.Image], durations: list[int], kind: str) -> bytes:
+    data = BytesIO()
+    frames[0].save(
+        data,
+        kind,
+        save_all=True,
+        append_images=frames[1:],
+        duration=durations,
+        loop=0,
+    )
+    return data.getvalue()
 
 
 def check(files: dict[str, Any]) -> None:
@@ -105,19 +122,21 @@ def check(files: dict[str, Any]) -> None:
     Raises:
         ImpastoError: a file exists, a suffix is not known, matplotlib is missing.
     """
-    from impasto.runtime import Field, ImageError, check_file
+    from impasto.runtime import Field, ImageError, check_file, check_video
 
     overwrite = files.get("overwrite", False)
-    for field, suffixes in (("timelapse", tuple(ANIMATIONS)), ("plot", DIAGRAMS)):
+    for field, suffixes in (("timelapse", (*ANIMATIONS, *MOVIES)), ("plot", DIAGRAMS)):
         path = files.get(field)
         if path is None:
             continue
         if os.path.splitext(path)[1].lower() not in suffixes:
-            known = " or ".join(suffixes)
+            known = ", ".join(suffixes[:-1]) + f" or {suffixes[-1]}"
             raise ImageError(Field(field, path), f": let the name end in {known}")
         check_file(path, overwrite=overwrite)
     if files.get("plot"):
         _matplotlib()
+    if os.path.splitext(files.get("timelapse") or "")[1].lower() in MOVIES:
+        check_video(files["timelapse"], overwrite=overwrite)
     folder = files.get("frames")
     if folder and os.path.isdir(folder) and os.listdir(folder) and not overwrite:
         raise ImageError(f"{folder} has files already; pass ", Field("overwrite"), ", or another")

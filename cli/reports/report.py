@@ -15,6 +15,7 @@ from impasto.cli.configuration import with_config
 from impasto.cli.console import duration, print_json
 from impasto.cli.options import Given, Json
 from impasto.cli.painting import outputs
+from impasto.cli.video.options import is_video
 
 if TYPE_CHECKING:
     from impasto.runtime import Bundle
@@ -114,6 +115,11 @@ def estimate(command: str, given: Given) -> None:
 
     given = with_config(given, command)
     machine, files = dict(given.machine), given.files
+    if is_video(files.get("content")):
+        from impasto.cli.video.command import estimate as of_video
+
+        of_video(given)
+        return
     own = {name: machine.pop(name) for name in ("memory", "max_pixels") if name in machine}
     engine = Engine.load(files.get("model"), **machine)
     pictures = outputs.pictures(files)

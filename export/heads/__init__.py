@@ -6,6 +6,7 @@ from .head import Head, masked
 from .laplacian import Laplacian
 from .moments import Moments
 from .neighbours import Neighbours
+from .temporal import Temporal
 from .total_variation import NinePoint, TotalVariation
 from .wasserstein import Wasserstein
 
@@ -20,6 +21,7 @@ BY_NAME: dict[str, type[Head]] = {
         Wasserstein,
         Laplacian,
         Neighbours,
+        Temporal,
     )
 }
 """The heads that are here."""
@@ -33,6 +35,7 @@ __all__ = [
     "Neighbours",
     "NinePoint",
     "Style",
+    "Temporal",
     "TotalVariation",
     "Wasserstein",
     "masked",

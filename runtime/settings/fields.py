@@ -20,7 +20,7 @@ from impasto.runtime.errors import Field, SettingError
 
 PAINTING = ("stylize", "texture", "reconstruct")
 """The commands that paint a picture."""
-PLANNING = (*PAINTING, "batch", "gallery", "estimate", "settings")
+PLANNING = (*PAINTING, "batch", "gallery", "video", "estimate", "settings")
 """Those, and the commands that tell what would be done."""
 LOSSES = (*PLANNING, "compare")
 """Those, and the command that tells losses of pictures that are there."""

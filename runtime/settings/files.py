@@ -11,7 +11,7 @@ WRITING = (*PAINTING, "resume", "replay")
 KEEPING = (*PAINTING, *SOUNDS, "resume")
 LEAVING = (*WRITING, "batch", "gallery")
 SHOWING = (*LEAVING, "compare")
-TELLING = (*SHOWING, *SOUNDS)
+TELLING = (*SHOWING, *SOUNDS, "video")
 
 Format = Literal["png", "jpeg", "webp", "avif", "tiff"]
 
@@ -35,7 +35,7 @@ class Files:
         "A picture to paint like; repeatable.",
         (),
         metavar="FILE",
-        commands=("stylize", "texture", "compare", "estimate", "replay"),
+        commands=("stylize", "texture", "video", "compare", "estimate", "replay"),
         group="what",
     )
     init_image: str | None = setting(
@@ -146,7 +146,7 @@ class Files:
         commands=WRITING,
     )
     timelapse: str | None = setting(
-        "An animation of how it was painted, as .webp or .gif.",
+        "An animation of how it was painted, as .webp or .gif; or .mp4, .webm, .mkv.",
         None,
         metavar="FILE",
         commands=WRITING,

@@ -25,7 +25,7 @@ MAX_WEIGHT = 1e38  # float32 ends at 3e38
 SIZES = ("size", "width", "height", "megapixels")
 NAMED = {"preset", "objective", "pooling", "size"}
 """Fields that every version has written."""
-STYLIZE = ("stylize", "batch", "gallery", "estimate", "settings")
+STYLIZE = ("stylize", "batch", "gallery", "video", "estimate", "settings")
 STYLED = (*STYLIZE, "compare")
 
 

@@ -94,7 +94,7 @@ WRONG: list[tuple[tuple[str, ...], int, str]] = [
     (("photo.jpg", "painting.jpg", "-o", "gone/"), 1, "there is no folder gone"),
     (("photo.jpg", "painting.jpg", "-o", "a.gif"), 1, ".png"),
     (("photo.jpg", "painting.jpg", "-o", "a.jpg", "--depth", "16"), 2, "--depth 16"),
-    (("photo.jpg", "painting.jpg", "--timelapse", "a.mp4"), 1, ".webp or .gif"),
+    (("photo.jpg", "painting.jpg", "--timelapse", "a.avi"), 1, ".webm or .mkv"),
     (("photo.jpg", "painting.jpg", "--plot", "a.pdf"), 1, ".svg or .png"),
     (("photo.jpg", "painting.jpg", "--save-every", "0"), 2, "--save-every 0: give a whole number"),
     (("photo.jpg", "painting.jpg", "--preview"), 1, "--preview draws on a terminal"),

@@ -18,10 +18,21 @@ from impasto.cli.options import PAINTINGS, POSITIONAL, flag, is_positional
 from impasto.cli.program import command as made
 from impasto.cli.serve.options import Service
 from impasto.cli.sheets.options import Comparison, Gallery
+from impasto.cli.video.options import Frames
 from impasto.runtime import Engine, Files, Machine, Settings, describe
 
 Program = Callable[..., Any]
-KINDS: list[type[Any]] = [Settings, Machine, Files, Service, Folders, Gallery, Comparison, Sounds]
+KINDS: list[type[Any]] = [
+    Settings,
+    Machine,
+    Files,
+    Service,
+    Folders,
+    Gallery,
+    Comparison,
+    Sounds,
+    Frames,
+]
 OWN = {"export", "inspect", "doctor", "presets"}
 """Commands that paint nothing: their options are their own."""
 

@@ -6,11 +6,16 @@ import sys
 from pathlib import Path
 
 from impasto.export import (
+    Content,
     Encoder,
     Laplacian,
+    Layers,
     Moments,
     Neighbours,
     Recipe,
+    Style,
+    Temporal,
+    TotalVariation,
     Wasserstein,
     export_bundle,
 )
@@ -18,10 +23,16 @@ from impasto.export.heads import NinePoint
 
 HERE = Path(__file__).parent
 LOSSES = (Moments(), Wasserstein(), Laplacian(), NinePoint(), Neighbours(["first"]))
+FOLLOWING = Layers(
+    ["second"], ["first", "second"], (Content(), Style(), TotalVariation(), Temporal())
+)
 RECIPES = {
     "plain": Recipe(["second"], ["first", "second"]),
     "guided": Recipe(["second"], ["first", "second"], history_size=3, regions=["gatys"]),
     "losses": Recipe([], ["second"], LOSSES, None, 2, "losses", regions=["losses"]),
+    "moving": Recipe(
+        ["second"], ["first", "second"], history_size=3, objectives={"video": FOLLOWING}
+    ),
     "hum": Recipe(["filters"], ["filters"], history_size=4),
 }
 

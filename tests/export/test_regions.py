@@ -85,7 +85,7 @@ def test_a_variant_of_no_objective_is_refused(own: Any, names: list[str], senten
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("name", ["plain", "guided", "losses"])
+@pytest.mark.parametrize("name", ["plain", "guided", "losses", "moving"])
 def test_the_bundles_of_the_tests_are_what_is_exported_now(
     make_data: Any, own: Any, tmp_path: Path, name: str
 ) -> None:

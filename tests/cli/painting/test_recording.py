@@ -55,6 +55,19 @@ def test_an_animation(paint: Program, tmp_path: Path, suffix: str) -> None:
     assert np.abs(last - pixels(tmp_path / "out.png")).mean() < 12
 
 
+def test_a_movie_of_it(paint: Program, tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    paint("--timelapse", "how.mp4")
+    with av.open(str(tmp_path / "how.mp4")) as container:
+        frames = list(container.decode(video=0))
+        assert len(frames) >= 4
+        assert frames[1].time == pytest.approx(0.08)
+        assert float(container.duration / av.time_base) == pytest.approx(frames[-1].time + 2)
+        last = frames[-1].to_ndarray(format="rgb24").astype(np.float64)
+    height, width = last.shape[:2]
+    assert np.abs(last - pixels(tmp_path / "out.png")[:height, :width]).mean() < 16
+
+
 @pytest.mark.parametrize("suffix", ["svg", "png"])
 def test_a_diagram(paint: Program, tmp_path: Path, suffix: str) -> None:
     paint("--plot", f"losses.{suffix}")

@@ -1,0 +1,1 @@
+"""``impasto video``: moving pictures."""

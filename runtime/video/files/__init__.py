@@ -1,0 +1,1 @@
+"""Files of moving pictures: read and written by PyAV; their colors."""
