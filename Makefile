@@ -36,7 +36,7 @@ check: $(TEST)/ready ## lint, format, strict types
 	$(TEST)/bin/mypy -p impasto.runtime -p impasto.export -p impasto.cli -p impasto.models
 
 unit: $(TEST)/ready $(NODE) ## tests of the sources, in two processes: a file, and what it exports, in one
-	$(TEST)/bin/python -m pytest --numprocesses 2 --dist loadfile
+	$(TEST)/bin/python -m pytest --numprocesses 2 --dist loadfile --durations 25 --durations-min 10
 
 coverage: $(TEST)/ready ## the same, and which lines they reach: slower by a half
 	$(TEST)/bin/python -m pytest --cov=impasto --cov-report=term-missing

@@ -26,6 +26,7 @@ def test_the_bundle_that_ships_is_whole_and_has_every_preset() -> None:
         "faithful": ["avg"],
         "spst": ["max"],
         "crowsonkb": ["max"],
+        "video": ["avg"],
         "gatys-conv4-regions": ["avg", "max"],
     }
     for name, deepest in (("gatys", 5), ("gatys-conv4", 4), ("gatys-conv4-regions", 4)):

@@ -35,7 +35,8 @@ class Container:
     options: dict[str, str]
 
 
-H264 = {"crf": "16", "preset": "medium"}
+H264 = {"crf": "16", "preset": "medium", "bf": "0"}
+"""Without frames that are stored before they are shown: then the last one's length is kept."""
 VP9 = {"crf": "24", "b": "0", "cpu-used": "3", "row-mt": "0"}
 CONTAINERS = {
     ".mp4": Container("mp4", "libx264", H264),
