@@ -28,7 +28,7 @@ def test_no_arguments_are_a_call_for_help(impasto: Program) -> None:
     done = impasto()
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == impasto("--help").stdout
-    assert len(COMMANDS) == 17
+    assert len(COMMANDS) == 20
     for name in COMMANDS:
         assert f"\n  {name} " in done.stdout
 

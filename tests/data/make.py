@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from impasto.export import (
+    Canvas,
     Content,
     Encoder,
     Laplacian,
@@ -19,7 +20,10 @@ from impasto.export import (
     Wasserstein,
     export_bundle,
 )
+from impasto.export.audio import Sound
+from impasto.export.audio.encoder import he
 from impasto.export.heads import NinePoint
+from impasto.runtime.bundle.manifest import Spectrogram
 
 HERE = Path(__file__).parent
 LOSSES = (Moments(), Wasserstein(), Laplacian(), NinePoint(), Neighbours(["first"]))
@@ -37,14 +41,22 @@ RECIPES = {
 }
 
 
+class Hum(Sound):
+    """The shipped encoder of sounds, small: 64 bins, 96 filters."""
+
+    spectrogram = Spectrogram(rate=4000, window=128, hop=32)
+    canvas = Canvas(channels=64, low=0.0, high=1.0)
+    random = he(spectrogram, 96, 7)
+
+
 def make(name: str, folder: Path, encoder: Encoder) -> None:
-    """The bundle of a name, in a folder; ``encoder`` is Plain or Hum of tests/export/own.py."""
+    """The bundle of a name, in a folder; ``encoder`` is Hum, or Plain of tests/export/own.py."""
     export_bundle(folder, encoder, RECIPES[name], overwrite=True)
 
 
 if __name__ == "__main__":
     sys.path.insert(0, str(HERE.parent / "export"))
-    from own import Hum, Plain
+    from own import Plain
 
     for chosen in sys.argv[1:] or RECIPES:
         make(chosen, HERE / chosen, Hum() if chosen == "hum" else Plain())

@@ -7,9 +7,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from impasto.export import Canvas, Encoder, Head, masked
-from impasto.export.audio import Sound as Noise
-from impasto.export.audio.encoder import he
-from impasto.runtime.bundle.manifest import Spectrogram
 
 
 class Plain(Encoder):
@@ -148,11 +145,3 @@ class Curved(Head):
 
     def loss(self, means: torch.Tensor) -> torch.Tensor:
         return means.mean()
-
-
-class Hum(Noise):
-    """Ours of sounds, small: 64 bins, 96 filters."""
-
-    spectrogram = Spectrogram(rate=4000, window=128, hop=32)
-    canvas = Canvas(channels=64, low=0.0, high=1.0)
-    random = he(spectrogram, 96, 7)

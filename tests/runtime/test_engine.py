@@ -56,11 +56,11 @@ def tensor(picture: Picture) -> Picture:
 
 
 def with_preset(folder: Path, **changes: object) -> Engine:
-    """An engine of the shipped bundle with the paper's preset, or one's own, as the first."""
+    """Of the shipped bundle, the paper's preset the first: from the photograph, and changed."""
     shutil.copytree(SHIPPED, folder)
     raw = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     paper = raw["presets"].pop("gatys2016")
-    paper["settings"] |= changes
+    paper["settings"] |= {"init": "content"} | changes
     raw["presets"] = {"gatys2016": paper, **raw["presets"]}
     (folder / "manifest.json").write_text(json.dumps(raw), encoding="utf-8")
     return Engine.load(folder, device="cpu")
@@ -502,13 +502,22 @@ def test_the_public_names() -> None:
         "Settings",
         "Setup",
         "Sizes",
+        "Sound",
+        "SoundError",
+        "SoundPainting",
         "Source",
         "Step",
         "Stream",
         "Verification",
+        "Video",
+        "VideoEstimate",
+        "VideoOrder",
+        "VideoProgress",
         "check_all",
         "check_file",
         "check_output",
+        "check_sound_output",
+        "check_video",
         "describe",
         "examine_installation",
         "make_regions",
@@ -521,12 +530,18 @@ def test_the_public_names() -> None:
         "read_manifest",
         "read_painted",
         "read_picture",
+        "read_sound",
         "region_files",
+        "resume_sound",
         "setting",
         "show_bytes",
+        "start_sound",
+        "start_texture",
         "verify_bundle",
         "write_file",
         "write_image",
+        "write_sound",
+        "write_video",
     ]
     for name in impasto.runtime.__all__:
         assert getattr(impasto.runtime, name).__doc__

@@ -18,8 +18,8 @@ from impasto.runtime.conformance import verify_bundle
 HUM = Path(__file__).parents[2] / "data" / "hum"
 
 
-def test_it_is_a_convolution_with_silence_around(own: Any) -> None:
-    encoder = own.Hum()
+def test_it_is_a_convolution_with_silence_around(make_data: Any) -> None:
+    encoder = make_data.Hum()
     image = np.random.default_rng(0).random((64, 23))
     found = encoder(torch.from_numpy(image[None, :, None].astype(np.float32)))["filters"]
     kernel = encoder.filters.weight.detach().double().numpy()[:, :, 0]
@@ -34,10 +34,10 @@ def test_it_is_a_convolution_with_silence_around(own: Any) -> None:
         assert found[0, filter_, 0, place].item() == pytest.approx(max(total, 0), abs=1e-5)
 
 
-def test_features_are_as_large_as_what_they_are_of(own: Any) -> None:
+def test_features_are_as_large_as_what_they_are_of(make_data: Any) -> None:
     with torch.no_grad():
         image = torch.rand(1, 64, 1, 200)
-        found = own.Hum()(image)["filters"][..., 5:-5]
+        found = make_data.Hum()(image)["filters"][..., 5:-5]
     assert found.square().mean().item() == pytest.approx(image.square().mean().item(), rel=0.25)
 
 
@@ -67,11 +67,11 @@ def test_the_small_bundles_preset_is_the_large_ones() -> None:
 
 
 @pytest.mark.soak
-def test_the_bundles_are_what_is_exported_now(own: Any, tmp_path: Path) -> None:
+def test_the_bundles_are_what_is_exported_now(make_data: Any, tmp_path: Path) -> None:
     from impasto.export import Recipe, export_bundle
 
     for encoder, recipe, folder in (
-        (own.Hum(), Recipe(["filters"], ["filters"], history_size=4), HUM),
+        (make_data.Hum(), Recipe(["filters"], ["filters"], history_size=4), HUM),
         (Sound(), Recipe(["filters"], ["filters"]), Bundle("audio").path),
     ):
         export_bundle(tmp_path / folder.name, encoder, recipe)

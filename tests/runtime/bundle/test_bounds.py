@@ -603,7 +603,7 @@ def test_the_shipped_graphs_keep_the_limits_with_a_margin(size: tuple[int, int])
         _, found = infer(bundle.contents(name), *size)
         allowed = allowance(bundle, name, *size)
         for what in WORDS:
-            assert 2.5 * getattr(found, what) < getattr(allowed, what), (name, what)
+            assert 2 * getattr(found, what) < getattr(allowed, what), (name, what)
         check_bounds(bundle, name, *size)
 
 

@@ -82,7 +82,7 @@ CHANGES: list[tuple[str, Change]] = [
     ("no channels, or no range", lambda raw: raw["canvas"].update(channels=0)),
     ("no channels, or no range", lambda raw: raw["canvas"].update(channels=HUGE)),
     ("no channels, or no range", lambda raw: raw["canvas"].update(low=1.0, high=1.0)),
-    ("'image' must be", lambda raw: raw["canvas"].update(channels=4)),
+    ("cannot have the shape", lambda raw: raw["canvas"].update(channels=4)),
     ("history_size: 1000000000 ", lambda raw: raw["optimizers"].update(history_size=10**9)),
     ("history_size: 0 ", lambda raw: raw["optimizers"].update(history_size=0)),
     ("of its inputs", lambda raw: raw["optimizers"].update(history_size=11)),

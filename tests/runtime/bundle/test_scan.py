@@ -20,6 +20,7 @@ from impasto.runtime.bundle.wire import integers
 SHIPPED = sorted(Path(str(resources.files("impasto.models") / "vgg19")).glob("*.onnx"))
 SMALL = [path for path in SHIPPED if "winograd" not in path.name]
 """The others hold nothing else, six times as often."""
+DAILY = [path for path in SMALL if "-" not in path.name or "-gatys-avg" in path.name]
 
 
 def model(*nodes: onnx.NodeProto, opset: int = 18) -> onnx.ModelProto:
@@ -225,7 +226,11 @@ def test_an_opset_given_twice_is_refused() -> None:
         scan(twice)
 
 
-@pytest.mark.parametrize("path", SMALL, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(p, marks=() if p in DAILY else pytest.mark.soak) for p in SMALL],
+    ids=lambda path: path.name,
+)
 def test_changed_bytes_never_hide_anything(path: Path) -> None:
     content, random, compared = path.read_bytes(), np.random.default_rng(5), 0
     for _ in range(150):
