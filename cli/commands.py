@@ -179,7 +179,7 @@ COMMANDS = {
     ),
     "inspect": Entry(
         "Check a bundle and say what is in it.",
-        "With --verify, whether a device computes it as it should: half a minute.",
+        "With --verify, whether a device computes it as it should: a few minutes.",
         ("inspect my-model --json", "inspect --verify --device cuda"),
         "reports.report:inspect",
     ),

@@ -182,7 +182,7 @@ def test_the_shipped_bundle_has_all_that_a_runtime_needs() -> None:
 
 @pytest.mark.soak
 def test_the_shipped_bundle_is_computed_as_it_should_be() -> None:
-    """All of it takes half a minute; other languages run parts of it in every test."""
+    """All of it takes minutes; other languages run parts of it in every test."""
     found = verify_bundle("vgg19", device="cpu")
     assert found.passes
     for way in ("plain", "winograd", "plain, tiles", "winograd, tiles"):
