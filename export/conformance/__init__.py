@@ -43,6 +43,9 @@ def make_conformance(
             for case in cases_of(manifest, encoder, name, pooling, terms)
             if _is_finite(case)
         ]
+    with precision(torch.float32):
+        cases = [c for c in cases if _holds(_probed(manifest, encoder, objectives, c), c)]
+    with precision(torch.float64):
         lbfgs, adam = lbfgs_calls(manifest, small), adam_steps(manifest, small)
         first = next(iter(cases), None)
         run = (
@@ -79,6 +82,12 @@ def make_conformance(
 def _is_finite(case: expected.Case) -> bool:
     """A head need not be defined for noise: then there is nothing to compare."""
     return bool(np.isfinite([case.loss, *case.terms, *case.gradient]).all())
+
+
+def _holds(again: Probed, case: expected.Case) -> bool:
+    """Whether float32 can tell its terms: those of a map with few positions it may not."""
+    rough = case_of(again, case.seed, None, case.weights).terms
+    return _tolerance(expected.LOSS, rough, case.terms) <= ROOM * expected.LOSS
 
 
 def _probed(

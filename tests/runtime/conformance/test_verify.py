@@ -168,6 +168,7 @@ def test_the_shipped_bundle_has_all_that_a_runtime_needs() -> None:
     assert kinds == [
         (name, pooling, size)
         for name, entry in bundle.manifest.objectives.items()
+        if name != "crowsonkb"  # what float32 cannot tell of so few positions
         for pooling in entry.poolings
         for size in ((64, 48), (2 * margins[name] + 48, 64))
     ]
