@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import sys
 from contextlib import suppress
 from typing import Any
+
+OFTEN = 30.0
+"""Seconds between two lines of a long work where there is no terminal."""
+BAR = 16
+"""Columns of the bar: all fits 80."""
+FULL, EMPTY = "\N{BOX DRAWINGS HEAVY HORIZONTAL}", "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
 
 _shown = 0
 """Columns of the status that stands on the terminal's last line."""
@@ -30,6 +37,18 @@ def show(status: str) -> None:
     _shown = len(status)
 
 
+def bar(share: float) -> str:
+    """A share of the whole, in figures and drawn."""
+    filled = round(share * BAR)
+    return f"{share:4.0%} {FULL * filled}{EMPTY * (BAR - filled)}"
+
+
+def has_terminal() -> bool:
+    """Whether stderr is a terminal on which a line can be drawn anew."""
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    return is_terminal and os.environ.get("TERM") != "dumb"
+
+
 def keep_status() -> None:
     """Leave the status where it is, and go on below it."""
     global _shown
@@ -49,6 +68,16 @@ def write(text: str) -> None:
 def print_json(value: Any) -> None:
     """One line on stdout. NaN and infinity, which JSON has not, become null."""
     print(json.dumps(finite(value), allow_nan=False), flush=True)
+
+
+def emit(event: Any) -> str | None:
+    """Print an event; why it cannot be, where who reads has gone: then none is printed any more."""
+    try:
+        print_json(event)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what Python flushes at exit
+        return f"stdout cannot be written: {error.strerror}"
+    return None
 
 
 def duration(seconds: float) -> str:

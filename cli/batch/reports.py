@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from impasto.cli.console import duration, print_json, say, show
+from impasto.cli.console import OFTEN, bar, duration, emit, has_terminal, say, show
 from impasto.cli.options import spelling
-from impasto.cli.painting.progress import BAR, EMPTY, FULL
 
 if TYPE_CHECKING:
     from impasto.runtime import Batch, Outcome
-
-OFTEN = 30.0
-"""Seconds between two lines where there is no terminal."""
 
 
 class Lines:
@@ -72,9 +66,7 @@ class Bar(Lines):
 
     def progress(self, batch: Batch) -> None:
         """Move it."""
-        filled = round(batch.fraction * BAR)
-        bar = FULL * filled + EMPTY * (BAR - filled)
-        show(f"{batch.fraction:4.0%} {bar} {self._status(batch)}")
+        show(f"{bar(batch.fraction)} {self._status(batch)}")
 
 
 class Silence(Lines):
@@ -116,24 +108,20 @@ class JsonLines(Lines):
         self._emit(event="done", seconds=time.monotonic() - self._began, **batch.counts)
 
     def _emit(self, **event: Any) -> None:
-        try:
-            print_json(event)
-        except OSError as error:  # whoever reads has gone: the pictures are wanted all the same
-            say(f"stdout cannot be written: {error.strerror}")
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if problem := emit(event):  # the pictures are wanted all the same
+            say(problem)
 
 
 @contextmanager
 def reporter(files: Mapping[str, Any]) -> Iterator[Lines]:
     """What suits the options and the kind of stderr."""
-    is_terminal = sys.stderr is not None and sys.stderr.isatty()
     try:
         if files.get("json"):
             yield JsonLines()
         elif files.get("quiet"):
             yield Silence()
         else:
-            yield Bar() if is_terminal and os.environ.get("TERM") != "dumb" else Lines()
+            yield Bar() if has_terminal() else Lines()
     finally:
         show("")
 

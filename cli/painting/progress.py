@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import math
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from impasto.cli.console import duration, print_json, say, show
+from impasto.cli.console import bar, duration, emit, has_terminal, say, show
 
 from .preview import Canvas, find_canvas
 
 if TYPE_CHECKING:
     from impasto.runtime import Engine, Result, Run, Step
 
-
-BAR = 16
-"""Columns of the bar: all fits 80."""
 Shape = Callable[[tuple[int, int]], str]
 """Says how large something of (height, width) is."""
-FULL, EMPTY = "\N{BOX DRAWINGS HEAVY HORIZONTAL}", "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
 
 
 def pixels(size: tuple[int, int]) -> str:
@@ -96,11 +90,9 @@ class Bar(Lines):
         """Move the bar; draw at most once a second."""
         if self._canvas and time.monotonic() - self._drawn >= 1:
             self._draw()
-        filled = round(step.fraction * BAR)
-        bar = FULL * filled + EMPTY * (BAR - filled)
         where = f"scale {step.scale}/{step.scales}, {step.iteration}/{step.iterations}"
         left = f"{self._left(step)} left"
-        show(f"{step.fraction:4.0%} {bar} {left:>14}  {where:<18} loss {step.loss:.4g}")
+        show(f"{bar(step.fraction)} {left:>14}  {where:<18} loss {step.loss:.4g}")
 
     def done(self, output: str, result: Result) -> None:
         """Show the last picture, and say what came of it."""
@@ -156,13 +148,8 @@ class JsonLines(Lines):
         self._emit(event="done", output=output, size=(width, height), **fields)
 
     def _emit(self, **event: Any) -> None:
-        if self.broken:
-            return
-        try:
-            print_json(event)
-        except OSError as error:  # such as a pipe whose reader has gone
-            self.broken = f"stdout cannot be written: {error.strerror}"
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what Python flushes at exit
+        if not self.broken:
+            self.broken = emit(event)
 
 
 @contextmanager
@@ -174,8 +161,7 @@ def reporter(files: Mapping[str, Any], shape: Shape = pixels) -> Iterator[Lines]
     """
     from impasto.runtime import Field, ImpastoError
 
-    is_terminal = sys.stderr is not None and sys.stderr.isatty()
-    is_terminal = is_terminal and os.environ.get("TERM") != "dumb"
+    is_terminal = has_terminal()
     if files.get("preview") and not is_terminal:
         raise ImpastoError(Field("preview"), " draws on a terminal, and stderr is none here")
     try:

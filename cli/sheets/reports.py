@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from impasto.cli.console import duration, print_json, say, show
+from impasto.cli.console import OFTEN, bar, duration, emit, has_terminal, say, show
 from impasto.cli.options import spelling
-from impasto.cli.painting.progress import BAR, EMPTY, FULL
 
 from .drawing import JOINT
 
@@ -19,9 +16,6 @@ if TYPE_CHECKING:
     from impasto.runtime import ImpastoError, Result, Step
 
     from .drafts import Draft
-
-OFTEN = 30.0
-"""Seconds between two lines where there is no terminal."""
 
 
 class Report:
@@ -74,8 +68,7 @@ class Bar(Report):
     """One line on a terminal."""
 
     def _status(self, share: float, status: str) -> None:
-        filled = round(share * BAR)
-        show(f"{share:4.0%} {FULL * filled}{EMPTY * (BAR - filled)} {status}")
+        show(f"{bar(share)} {status}")
 
 
 class Silence(Report):
@@ -124,18 +117,14 @@ class JsonLines(Silence):
         self._emit(event=event, **about, **more)
 
     def _emit(self, **event: Any) -> None:
-        try:
-            print_json(event)
-        except OSError as error:  # whoever reads has gone: the sheet is wanted all the same
-            say(f"stdout cannot be written: {error.strerror}")
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if problem := emit(event):  # the sheet is wanted all the same
+            say(problem)
 
 
 @contextmanager
 def reporter(files: Mapping[str, Any], drafts: Sequence[Draft]) -> Iterator[Report]:
     """What suits the options and the kind of stderr."""
-    is_terminal = sys.stderr is not None and sys.stderr.isatty()
-    usual = Bar if is_terminal and os.environ.get("TERM") != "dumb" else Report
+    usual = Bar if has_terminal() else Report
     kind = JsonLines if files.get("json") else Silence if files.get("quiet") else usual
     report = kind(drafts)
     report.start()

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from impasto.cli.console import duration, print_json, say, show
-from impasto.cli.painting.progress import BAR, EMPTY, FULL
+from impasto.cli.console import OFTEN, bar, duration, emit, has_terminal, say, show
 
 if TYPE_CHECKING:
     from impasto.runtime import VideoProgress
-
-OFTEN = 30.0
-"""Seconds between two lines where there is no terminal."""
 
 
 class Lines:
@@ -59,9 +53,7 @@ class Bar(Lines):
             self._begun(output, progress)
         share = progress.done / progress.frames if progress.frames else 0.0
         if progress.stage in ("paint", "write"):
-            filled = round(share * BAR)
-            bar = FULL * filled + EMPTY * (BAR - filled)
-            show(f"{share:4.0%} {bar} {_status(progress)}")
+            show(f"{bar(share)} {_status(progress)}")
 
 
 class Silence(Lines):
@@ -79,24 +71,20 @@ class JsonLines(Lines):
         told: dict[str, Any] = {"event": progress.stage, "frames": progress.frames}
         told |= {"done": progress.done, "scenes": progress.scenes, "left": progress.left}
         told |= {"size": progress.size[::-1], "output": output}
-        try:
-            print_json(told)
-        except OSError as error:  # whoever reads has gone: the video is wanted all the same
-            say(f"stdout cannot be written: {error.strerror}")
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if problem := emit(told):  # the video is wanted all the same
+            say(problem)
 
 
 @contextmanager
 def reporter(files: Mapping[str, Any]) -> Iterator[Lines]:
     """What suits the options and the kind of stderr."""
-    is_terminal = sys.stderr is not None and sys.stderr.isatty()
     try:
         if files.get("json"):
             yield JsonLines()
         elif files.get("quiet"):
             yield Silence()
         else:
-            yield Bar() if is_terminal and os.environ.get("TERM") != "dumb" else Lines()
+            yield Bar() if has_terminal() else Lines()
     finally:
         show("")
 
