@@ -28,7 +28,7 @@ from impasto.runtime.bundle.manifest import (
 )
 from impasto.runtime.errors import ImpastoError
 from impasto.runtime.graphs.device import onnxruntime
-from impasto.runtime.objective.factors import factor
+from impasto.runtime.objective.factors import with_factors
 from impasto.runtime.objective.tiles import cut
 
 from .additive import REGIONS, TOLERANCE, features_of, relative_error
@@ -190,15 +190,15 @@ class _Check:
             parts = [_sums(term, size, seed) for term in self.terms]
             feeds["sums"] = in_rows(self.terms, parts).detach().numpy()
             feeds["pixels"] = np.array([math.prod(size)], np.float32)
-        for term in self.terms:
-            for value in term.inputs(FACTORS).values():
-                if value.name in feeds:
-                    (target,) = term.inputs(STYLES).values()
-                    positions = math.prod(size) // math.prod(term.at.stride)
-                    means = _sums(term, size, seed, power=2).detach().numpy() / positions
-                    feeds[target.name] = means.astype(np.float32)
-                    rank = feeds[value.name].shape[-1]
-                    feeds[value.name] = factor(feeds[target.name], rank)
+        targets = {
+            target.name: _sums(term, size, seed, power=2).detach().numpy()
+            / np.float32(math.prod(size) // math.prod(term.at.stride))
+            for term in self.terms
+            if term.inputs(FACTORS)
+            for target in term.inputs(STYLES).values()
+            if target.name in feeds
+        }
+        feeds |= with_factors([term.entry() for term in self.terms], targets)
         return feeds
 
     def _split(self, outputs: dict[str, Array]) -> dict[str, Array]:
