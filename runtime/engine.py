@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from . import checkpoint
 from .bundle.bundle import Bundle
 from .bundle.manifest import Manifest
-from .conformance.verify import check_device
+from .conformance.verify import DeviceCheck
 from .errors import CheckpointError
 from .graphs.installation import choose_device
 from .graphs.pool import Graphs
-from .inputs import Inputs, Region, of_plan
+from .inputs import Inputs, Pictures, Region, of_plan
 from .loop import Loop
 from .machine.memory import Reservation, budget, planning
 from .machine.scratch import check_room
@@ -52,12 +52,12 @@ class Engine:
         self._bundle = bundle
         device = choose_device(machine.device, bundle, machine.tf32, machine.cuda_graphs)
         self._graphs = Graphs(bundle, device, machine.threads, machine.convolutions)
-        if device.provider:
-            check_device(bundle, self._graphs)
+        self._check = DeviceCheck(bundle, self._graphs) if device.provider else None
         kind = self._graphs.convolutions.kind
         self._machine = replace(machine, threads=self._graphs.threads, convolutions=kind)
         for name in bundle.manifest.presets:
             of_preset(bundle.manifest, name)
+        self._check_device(self.settings())
 
     @classmethod
     def load(
@@ -73,8 +73,9 @@ class Engine:
 
         Raises:
             BundleError: the bundle is incomplete, altered or of another schema.
-            DeviceError: a device asked for by name cannot be had, or computes something else than
-                the bundle's conformance file says; or ONNX Runtime is missing.
+            DeviceError: a device asked for by name cannot be had, or computes the optimizers or the
+                default objective otherwise than the bundle's conformance file says; or ONNX
+                Runtime is missing.
             SettingError: no such device, or a value out of range.
         """
         check_keywords(cls.load, MachineKeywords, machine)
@@ -154,6 +155,7 @@ class Engine:
         Raises:
             ImageError: a picture cannot be read.
             SettingError: a value is out of range, unknown, or at odds with another.
+            DeviceError: an experimental device computes the objective wrongly.
         """
         check_keywords(Engine.start, RunKeywords, given)
         inputs = Inputs.of(content, style, init_image, regions)
@@ -220,11 +222,19 @@ class Engine:
         """Decode, within so many bytes; None: its own, and what nobody has."""
         room = plan.memory + budget(machine.memory) if room is None else room
         pictures = inputs.read(self.manifest, plan, machine.max_pixels, room)
-        loop = Loop(self._graphs, plan, pictures)
+        loop = self._loop(plan, pictures)
         run = Run(loop, machine, self.digest, reservation, until=until)
         if maps:
             run.set_maps(maps)
         return run
+
+    def _loop(self, plan: Plan, pictures: Pictures) -> Loop:
+        self._check_device(plan.settings)
+        return Loop(self._graphs, plan, pictures)
+
+    def _check_device(self, settings: Settings) -> None:
+        if self._check is not None:
+            self._check.objective(settings.objective, settings.pooling)
 
     def stylize(
         self,
@@ -264,7 +274,7 @@ class Engine:
         machine = replace(self._machine, **check_all(Machine, {"deadline": deadline}))
         reservation = self._reserve(plan, machine)
         try:
-            loop = Loop(self._graphs, plan, of_plan(self.manifest, plan, **found.pictures()))
+            loop = self._loop(plan, of_plan(self.manifest, plan, **found.pictures()))
             state = None
             if where:
                 state = checkpoint.unpack(where, found.arrays, loop.open(where.scale, found.maps))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,13 @@ from numpy.typing import NDArray
 
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import CONFORMANCE
-from impasto.runtime.errors import BundleError, DeviceError
+from impasto.runtime.errors import BundleError, DeviceError, ImpastoError
 from impasto.runtime.graphs.installation import choose_device
-from impasto.runtime.graphs.pool import Graphs
+from impasto.runtime.graphs.pool import Graphs, RunGraphs
 from impasto.runtime.graphs.session import Termination
 
 from .compute import computed_adam, computed_case, computed_lbfgs, computed_run
-from .expected import Conformance
+from .expected import Case, Conformance
 from .probes import sketch
 
 MANY = 1 << 40
@@ -92,25 +93,71 @@ def verify_bundle(
     figures: list[Figure] = []
     for way in ways:
         graphs = Graphs(found, place, threads, way)
-        figures += _figures(expected, graphs, way, expected.cases, way == "plain")
+        figures += _case_figures(expected, graphs, way, expected.cases)
+        if way == "plain":
+            figures += _optimizer_figures(expected, graphs.of_run(MANY, Termination()))
+        figures += _run_figures(expected, graphs, way)
     return Verification(str(place), tuple(figures))
 
 
-def check_device(bundle: Bundle, graphs: Graphs) -> None:
-    """See whether a device can be relied on, by the smallest case of every graph.
+class DeviceCheck:
+    """Whether an experimental device can be relied on, by the smallest case of every graph.
+
+    The optimizers are run when it is made, an objective when it is first asked for: a device that
+    compiles graphs takes up to a minute for one. Safe between threads.
 
     Raises:
         BundleError: the bundle has no conformance file.
         DeviceError: with the figure that is wrong.
     """
-    expected = read_conformance(bundle)
-    cases = [case for case in expected.cases if case.window is None]
-    found = _figures(expected, graphs, "plain", cases, optimizers=True)
-    for figure in found:
-        if not figure.passes:
+
+    def __init__(self, bundle: Bundle, graphs: Graphs) -> None:
+        self._expected = read_conformance(bundle)
+        self._graphs = graphs
+        self._passed: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+        run_graphs = graphs.of_run(MANY, Termination())
+        self._require("the optimizers", _optimizer_figures(self._expected, run_graphs))
+
+    def objective(self, name: str, pooling: str) -> None:
+        """Run an objective, if it was not run before.
+
+        Raises:
+            DeviceError: with the figure that is wrong, or the file says nothing of it.
+        """
+        with self._lock:
+            if (name, pooling) in self._passed:
+                return
+            cases = [
+                case
+                for case in self._expected.cases
+                if (case.objective, case.pooling, case.window) == (name, pooling, None)
+            ]
+            if not cases:
+                raise DeviceError(
+                    f"{self._graphs.device} is experimental, and the bundle's conformance file "
+                    f"has nothing of {name} with {pooling} pooling to check it by: take another "
+                    "device"
+                )
+            figures = [_case_figures(self._expected, self._graphs, "plain", cases)]
+            run = self._expected.run
+            if run is not None and (run.objective, run.pooling) == (name, pooling):
+                figures.append(_run_figures(self._expected, self._graphs, "plain"))
+            self._require(name, chain.from_iterable(figures))
+            self._passed.add((name, pooling))
+
+    def _require(self, name: str, figures: Iterator[Figure]) -> None:
+        device = self._graphs.device
+        try:
+            wrong = next((figure for figure in figures if not figure.passes), None)
+        except ImpastoError as error:  # an output of another shape reads as bad input
             raise DeviceError(
-                f"{graphs.device} computes something else than the bundle's graphs: "
-                f"{figure.what} is off by {figure.error:.1e}, and {figure.tolerance:.0e} is "
+                f"{device} cannot run {name} of the bundle ({error}): take another device"
+            ) from error
+        if wrong is not None:
+            raise DeviceError(
+                f"{device} computes something else than the bundle's graphs: "
+                f"{wrong.what} is off by {wrong.error:.1e}, and {wrong.tolerance:.0e} is "
                 "allowed: take another device"
             )
 
@@ -142,8 +189,8 @@ def _check(expected: Conformance, bundle: Bundle, where: str) -> None:
             raise BundleError(f"{where}: {case.objective}: its weights or its size do not fit")
 
 
-def _figures(
-    expected: Conformance, graphs: Graphs, way: str, cases: Sequence[Any], optimizers: bool
+def _case_figures(
+    expected: Conformance, graphs: Graphs, way: str, cases: Sequence[Case]
 ) -> Iterator[Figure]:
     run_graphs = graphs.of_run(MANY, Termination())
     for case in cases:
@@ -152,28 +199,30 @@ def _figures(
             name += ", tiles" if tiled else ""
             found = computed_case(run_graphs, case, tiled)
             yield from _compared(expected, name, _flat(case), found)
-    if optimizers:
-        for call, found in zip(
-            expected.lbfgs.calls, computed_lbfgs(run_graphs, expected.lbfgs), strict=True
-        ):
-            wanted = {key: value for key, value in vars(call).items() if key != "pairs"}
-            yield from _compared(expected, f"lbfgs, {call.pairs} pairs", wanted, found, "optimizer")
-        found = computed_adam(run_graphs, expected.adam)
-        wanted = {f"image {k}": v for k, v in enumerate(expected.adam.images, start=1)}
-        wanted |= {"mean": expected.adam.mean, "square": expected.adam.square}
-        yield from _compared(expected, "adam", wanted, found, "optimizer")
+
+
+def _optimizer_figures(expected: Conformance, graphs: RunGraphs) -> Iterator[Figure]:
+    calls = zip(expected.lbfgs.calls, computed_lbfgs(graphs, expected.lbfgs), strict=True)
+    for call, found in calls:
+        wanted = {key: value for key, value in vars(call).items() if key != "pairs"}
+        yield from _compared(expected, f"lbfgs, {call.pairs} pairs", wanted, found, "optimizer")
+    found = computed_adam(graphs, expected.adam)
+    wanted = {f"image {k}": v for k, v in enumerate(expected.adam.images, start=1)}
+    wanted |= {"mean": expected.adam.mean, "square": expected.adam.square}
+    yield from _compared(expected, "adam", wanted, found, "optimizer")
+
+
+def _run_figures(expected: Conformance, graphs: Graphs, way: str) -> Iterator[Figure]:
     if expected.run is None:
         return
     losses = computed_run(graphs, expected.run)
     name = f"run, {expected.run.objective}, {expected.run.pooling}, {way}"
-    pairs = zip(expected.run.losses, losses, strict=True)
-    wanted, found = {}, {}
-    for k, (theirs, ours) in enumerate(pairs):
-        wanted[f"loss {k}"], found[f"loss {k}"] = theirs, ours
+    wanted = {f"loss {k}": loss for k, loss in enumerate(expected.run.losses)}
+    found = {f"loss {k}": loss for k, loss in enumerate(losses)}
     yield from _compared(expected, name, wanted, found, "run")
 
 
-def _flat(case: Any) -> dict[str, Any]:
+def _flat(case: Case) -> dict[str, Any]:
     return {
         **case.targets,
         "loss": case.loss,

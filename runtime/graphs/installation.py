@@ -90,7 +90,7 @@ def choose_device(
     """The device of ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; one that has run a real graph.
 
     Or, by its name alone, an experimental one: any other provider that this ONNX Runtime has. It
-    has not computed anything yet: see ``check_device``.
+    has not computed anything yet: see ``DeviceCheck``.
 
     Raises:
         DeviceError: CUDA was asked for by name and does not work.
