@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Unpack, cast
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import checkpoint
 from .bundle.bundle import Bundle
 from .bundle.manifest import Manifest
-from .conformance.verify import DeviceCheck
-from .errors import CheckpointError
-from .graphs.installation import choose_device
-from .graphs.pool import Graphs
-from .inputs import Inputs, Pictures, Region, of_plan
-from .loop import Loop
-from .machine.memory import Reservation, budget, planning
-from .machine.scratch import check_room
+from .inputs import Inputs, Region
+from .machine.memory import planning
 from .pictures.sources import Source
 from .planning.estimate import Estimate, estimate
-from .planning.plan import Plan, make_plan
 from .results.evaluation import Evaluation, settled
 from .results.result import Result, Step
-from .results.texts import Painted, Stopped, read_painted
+from .results.texts import Painted, read_painted
 from .run import Run
+from .runs import Runs
 from .settings import (
     Machine,
     MachineKeywords,
@@ -39,25 +31,14 @@ from .settings import (
     check_keywords,
     resolve,
 )
-from .settings.resolve import of_preset
-
-OWN = OwnKeywords.__annotations__
-"""What of Machine is each run's own."""
 
 
 class Engine:
     """Paints: ``Engine.load()``, then ``engine.stylize(photo, painting).save("out.png")``."""
 
     def __init__(self, bundle: Bundle, machine: Machine) -> None:
-        self._bundle = bundle
-        device = choose_device(machine.device, bundle, machine.tf32, machine.cuda_graphs)
-        self._graphs = Graphs(bundle, device, machine.threads, machine.convolutions)
-        self._check = DeviceCheck(bundle, self._graphs) if device.provider else None
-        kind = self._graphs.convolutions.kind
-        self._machine = replace(machine, threads=self._graphs.threads, convolutions=kind)
-        for name in bundle.manifest.presets:
-            of_preset(bundle.manifest, name)
-        self._check_device(self.settings())
+        self.runs: Runs = Runs(bundle, machine)
+        """For what else of the runtime begins runs with it."""
 
     @classmethod
     def load(
@@ -84,32 +65,32 @@ class Engine:
     @property
     def device(self) -> str:
         """``cpu``, ``cuda:N``, or an experimental one's name."""
-        return str(self._graphs.device)
+        return str(self.runs.graphs.device)
 
     @property
     def convolutions(self) -> str:
         """``plain`` or ``winograd``, and why: what large runs take."""
-        return str(self._graphs.convolutions)
+        return str(self.runs.graphs.convolutions)
 
     @property
     def model(self) -> str:
         """The bundle's folder."""
-        return str(self._bundle.path)
+        return str(self.runs.bundle.path)
 
     @property
     def digest(self) -> str:
         """SHA-256 of what the bundle computes, by which checkpoints and pictures know it."""
-        return self._bundle.digest
+        return self.runs.bundle.digest
 
     @property
     def machine(self) -> Machine:
         """How it uses the machine; the defaults of its runs."""
-        return self._machine
+        return self.runs.machine
 
     @property
     def manifest(self) -> Manifest:
         """What the bundle says of itself."""
-        return self._bundle.manifest
+        return self.runs.manifest
 
     def settings(
         self,
@@ -160,9 +141,9 @@ class Engine:
         check_keywords(Engine.start, RunKeywords, given)
         inputs = Inputs.of(content, style, init_image, regions)
         with planning():
-            plan, machine = self._plan(inputs, given)
-            reservation = self._reserve(plan, machine)
-        return self._run(inputs, plan, machine, reservation, maps)
+            plan, machine = self.runs.plan(inputs, given)
+            reservation = self.runs.reserve(plan, machine)
+        return self.runs.begin(inputs, plan, machine, reservation, maps)
 
     def replay(
         self,
@@ -190,51 +171,8 @@ class Engine:
         """
         check_keywords(Engine.replay, OwnKeywords, own)
         known = painted if isinstance(painted, Painted) else read_painted(painted)
-        known.check(self.digest, self.manifest)
-        inputs, plan = Inputs.of(content, style, init_image, regions), known.plan
-        inputs.check_like(plan.sizes)
-        machine = replace(self._machine, **check_all(Machine, own))
-        room = self._graphs.room(machine.memory)
-        sizes = inputs.sizes(self.manifest, machine.max_pixels, room)
-        if not any_input:
-            known.check_sizes(sizes)
-        with planning():
-            if sizes != plan.sizes:
-                plan = make_plan(self.manifest, plan.settings, sizes, room)
-            reservation = self._reserve(plan, machine)
-        stopped = known.was_stopped and plan == known.plan
-        until = (known.iterations, known.stopped) if stopped else None
-        run = self._run(inputs, plan, machine, reservation, maps, until=until)
-        if not any_input:
-            known.check_inputs(run.hashes)
-        return run
-
-    def _run(
-        self,
-        inputs: Inputs,
-        plan: Plan,
-        machine: Machine,
-        reservation: Reservation,
-        maps: Mapping[str, NDArray[np.float32]] | None = None,
-        room: int | None = None,
-        until: tuple[int, Stopped] | None = None,
-    ) -> Run:
-        """Decode, within so many bytes; None: its own, and what nobody has."""
-        room = plan.memory + budget(machine.memory) if room is None else room
-        pictures = inputs.read(self.manifest, plan, machine.max_pixels, room)
-        loop = self._loop(plan, pictures)
-        run = Run(loop, machine, self.digest, reservation, until=until)
-        if maps:
-            run.set_maps(maps)
-        return run
-
-    def _loop(self, plan: Plan, pictures: Pictures) -> Loop:
-        self._check_device(plan.settings)
-        return Loop(self._graphs, plan, pictures)
-
-    def _check_device(self, settings: Settings) -> None:
-        if self._check is not None:
-            self._check.objective(settings.objective, settings.pooling)
+        inputs = Inputs.of(content, style, init_image, regions)
+        return self.runs.replay(known, inputs, self.runs.own(own), maps, any_input)
 
     def stylize(
         self,
@@ -269,21 +207,7 @@ class Engine:
         Raises:
             CheckpointError: it is cut short, altered, or of another bundle or version.
         """
-        found = checkpoint.load(file, self.digest)
-        plan, where = found.header.plan, found.header.where
-        machine = replace(self._machine, **check_all(Machine, {"deadline": deadline}))
-        reservation = self._reserve(plan, machine)
-        try:
-            loop = self._loop(plan, of_plan(self.manifest, plan, **found.pictures()))
-            state = None
-            if where:
-                state = checkpoint.unpack(where, found.arrays, loop.open(where.scale, found.maps))
-            run = Run(loop, machine, self.digest, reservation, state)
-        except (LookupError, TypeError, AttributeError) as error:
-            raise CheckpointError(f"{file}: the checkpoint does not fit its bundle") from error
-        if state is None and found.maps:
-            run.set_maps(found.maps)
-        return run
+        return self.runs.resume(file, deadline)
 
     def evaluate(
         self,
@@ -308,14 +232,14 @@ class Engine:
             ImageError, SettingError: as in ``start``.
         """
         check_keywords(Engine.evaluate, RunKeywords, given)
-        inputs, own = Inputs.of(content, style, image, regions), self._own(given)
-        room = self._graphs.room(own.memory)
-        size = inputs.sizes(self.manifest, own.max_pixels, room).image
+        runs, inputs = self.runs, Inputs.of(content, style, image, regions)
+        own = runs.own(given)
+        size = inputs.sizes(self.manifest, own.max_pixels, runs.graphs.room(own.memory)).image
         assert size
         with planning():
-            plan, machine = self._plan(inputs, settled(given, size))
-            reservation = self._reserve(plan, machine)
-        return self._run(inputs, plan, machine, reservation, maps).evaluate()
+            plan, machine = runs.plan(inputs, settled(given, size))
+            reservation = runs.reserve(plan, machine)
+        return runs.begin(inputs, plan, machine, reservation, maps).evaluate()
 
     def estimate(
         self,
@@ -336,29 +260,4 @@ class Engine:
         check_keywords(Engine.estimate, RunKeywords, given)
         style = content if style is None and not regions else style
         inputs = Inputs.of(content, style, init_image, regions)
-        return estimate(self._graphs, self._plan(inputs, given)[0])
-
-    def _plan(
-        self, inputs: Inputs, given: RunKeywords, room: int | None = None
-    ) -> tuple[Plan, Machine]:
-        """From headers alone: no picture is decoded. ``room``: the bytes to plan for."""
-        machine = self._own(given)
-        settings = self.settings(
-            content=inputs.content is not None,
-            styles=len(inputs.styles),
-            image=inputs.image is not None,
-            regions=len(inputs.regions),
-            **cast(SettingsKeywords, {k: v for k, v in given.items() if k not in OWN}),
-        )
-        room = self._graphs.room(machine.memory) if room is None else room
-        sizes = inputs.sizes(self.manifest, machine.max_pixels, room)
-        return make_plan(self.manifest, settings, sizes, room), machine
-
-    def _own(self, given: RunKeywords) -> Machine:
-        """How a run uses the machine."""
-        own = {name: value for name, value in given.items() if name in OWN}
-        return replace(self._machine, **check_all(Machine, own))
-
-    def _reserve(self, plan: Plan, machine: Machine) -> Reservation:
-        check_room(plan.files)
-        return self._graphs.reserve(plan.memory, machine.memory)
+        return estimate(self.runs.graphs, self.runs.plan(inputs, given)[0])

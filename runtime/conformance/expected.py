@@ -14,13 +14,21 @@ from impasto.runtime import records
 from impasto.runtime.bundle.manifest import Pair
 from impasto.runtime.errors import BundleError
 
-SCHEMA = 1
+SCHEMA = 2
 LOSS, GRADIENT, OPTIMIZER = 1e-5, 1e-4, 1e-5
 """Relative errors that are tolerated."""
 DIGITS = 8
 """Of every number: more than float32 has, and fewer than processors differ in in float64."""
 
 Sketch = tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseTolerance:
+    """Relative errors that are tolerated in a case; ``loss`` is for terms and targets, too."""
+
+    loss: float
+    gradient: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +49,8 @@ class Case:
     loss: float
     terms: tuple[float, ...]
     gradient: Sketch
+    tolerance: CaseTolerance | None = None
+    """Where float32 has fewer digits of its terms than usual; None: the file's."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -198,18 +198,20 @@ def _case_figures(
             name = f"{case.objective}, {case.pooling}, {_size(case.size)}, {way}"
             name += ", tiles" if tiled else ""
             found = computed_case(run_graphs, case, tiled)
-            yield from _compared(expected, name, _flat(case), found)
+            allowed = case.tolerance or expected.tolerance
+            yield from _compared(allowed.loss, name, _flat(case), found, "loss", allowed.gradient)
 
 
 def _optimizer_figures(expected: Conformance, graphs: RunGraphs) -> Iterator[Figure]:
+    allowed = expected.tolerance.optimizer
     calls = zip(expected.lbfgs.calls, computed_lbfgs(graphs, expected.lbfgs), strict=True)
     for call, found in calls:
         wanted = {key: value for key, value in vars(call).items() if key != "pairs"}
-        yield from _compared(expected, f"lbfgs, {call.pairs} pairs", wanted, found, "optimizer")
+        yield from _compared(allowed, f"lbfgs, {call.pairs} pairs", wanted, found, "optimizer")
     found = computed_adam(graphs, expected.adam)
     wanted = {f"image {k}": v for k, v in enumerate(expected.adam.images, start=1)}
     wanted |= {"mean": expected.adam.mean, "square": expected.adam.square}
-    yield from _compared(expected, "adam", wanted, found, "optimizer")
+    yield from _compared(allowed, "adam", wanted, found, "optimizer")
 
 
 def _run_figures(expected: Conformance, graphs: Graphs, way: str) -> Iterator[Figure]:
@@ -219,7 +221,7 @@ def _run_figures(expected: Conformance, graphs: Graphs, way: str) -> Iterator[Fi
     name = f"run, {expected.run.objective}, {expected.run.pooling}, {way}"
     wanted = {f"loss {k}": loss for k, loss in enumerate(expected.run.losses)}
     found = {f"loss {k}": loss for k, loss in enumerate(losses)}
-    yield from _compared(expected, name, wanted, found, "run")
+    yield from _compared(expected.tolerance.run, name, wanted, found, "run")
 
 
 def _flat(case: Case) -> dict[str, Any]:
@@ -232,16 +234,16 @@ def _flat(case: Case) -> dict[str, Any]:
 
 
 def _compared(
-    expected: Conformance,
+    allowed: float,
     name: str,
     wanted: dict[str, Any],
     found: dict[str, Any],
-    kind: str = "loss",
+    kind: str,
+    of_gradient: float = 0.0,
 ) -> Iterator[Figure]:
     for key, theirs in wanted.items():
-        own = "gradient" if key == "gradient" else kind
-        error = _error(found[key], theirs)
-        yield Figure(own, f"{name}: {key}", error, getattr(expected.tolerance, own))
+        own, most = ("gradient", of_gradient) if key == "gradient" else (kind, allowed)
+        yield Figure(own, f"{name}: {key}", _error(found[key], theirs), most)
 
 
 def _error(ours: NDArray[Any] | float, theirs: Sequence[float] | float) -> float:

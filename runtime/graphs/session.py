@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -248,6 +249,12 @@ def add_weights(options: Any, bundle: Bundle) -> None:
     options.add_external_initializers_from_files_in_memory([WEIGHTS], [weights], [len(weights)])
 
 
+REASON = 200
+"""Characters of what ONNX Runtime says: a provider's may be its whole call stack."""
+MEMORY = re.compile(r"alloc(?!ator<)|out of memory")
+"""Of an error's text; ``allocator<`` is part of a C++ signature."""
+
+
 @contextmanager
 def _typed_errors(bundle: Bundle, name: str, device: Device) -> Iterator[None]:
     """Turn ONNX Runtime's errors into ours.
@@ -259,8 +266,9 @@ def _typed_errors(bundle: Bundle, name: str, device: Device) -> Iterator[None]:
     except (Terminated, ImpastoError):
         raise
     except Exception as error:
-        reason = str(error).partition("\n")[0]
-        if isinstance(error, MemoryError) or "alloc" in reason:
+        text = str(error).partition("\n")[0]
+        reason = text[:REASON] + ("..." if len(text) > REASON else "")
+        if isinstance(error, MemoryError) or MEMORY.search(text):
             raise OutOfMemoryError(
                 f"memory ran out in {name} ({reason}): choose a smaller ",
                 Field("size"),

@@ -64,7 +64,7 @@ class Jobs:
         self._seconds = describe(Machine)["deadline"].check(seconds)
         self._engine = engine
         with planning():
-            self._room = engine._graphs.room(memory)
+            self._room = engine.runs.graphs.room(memory)
         self._queue = Queue(_count("workers", workers, 1), _count("queue", queue, 0), self._room)
         self._process = os.getpid()
 
@@ -134,8 +134,8 @@ class Jobs:
 
         def begin() -> Run:
             with planning():
-                reservation = engine._reserve(plan, machine)
-            return engine._run(packed, plan, machine, reservation, maps, self._room)
+                reservation = engine.runs.reserve(plan, machine)
+            return engine.runs.begin(packed, plan, machine, reservation, maps, self._room)
 
         return self._queue.add(
             Order(
@@ -189,7 +189,7 @@ class Jobs:
         """
         self._check_open()
         engine = self._engine
-        header = checkpoints.read_header(file, engine._bundle.digest)
+        header = checkpoints.read_header(file, engine.runs.bundle.digest)
         deadline = describe(Machine)["deadline"].check(deadline)
         return self._queue.add(
             Order(
@@ -240,7 +240,7 @@ class Jobs:
         room = self._room
         if (most := given.pop("memory", None)) is not None:
             room = min(room, parse_bytes(most))
-        return self._engine._plan(inputs, given, room)
+        return self._engine.runs.plan(inputs, given, room)
 
     def _least(self, deadline: float | None) -> float | None:
         return min((s for s in (deadline, self._seconds) if s is not None), default=None)

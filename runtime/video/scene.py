@@ -100,8 +100,8 @@ class Painter:
     ) -> Picture:
         engine = self.engine
         inputs = Inputs.of(content, self._styles, start)
-        reservation = engine._reserve(plan, engine.machine)
-        run = engine._run(inputs, plan, engine.machine, reservation, maps)
+        reservation = engine.runs.reserve(plan, engine.machine)
+        run = engine.runs.begin(inputs, plan, engine.machine, reservation, maps)
         for step in run:
             self._run = run
             if on_step:

@@ -85,7 +85,7 @@ class Video:
     def estimate(self) -> VideoEstimate:
         """Frames are counted and scenes found; nothing is painted."""
         found = survey(self._cut())
-        order, course, graphs = self.order, self.course, self.engine._graphs
+        order, course, graphs = self.order, self.course, self.engine.runs.graphs
         per_pixel, opening = calibrate(graphs, course.still)
         scenes, frames = len(found.starts), len(found.times) * order.passes
         still = expected_seconds(course.still, per_pixel) + 3 * opening
@@ -164,7 +164,7 @@ class Video:
             styles=styles or (self.header.size,),
             even=self.target.is_even,
         )
-        room = self.engine._graphs.room(self._memory)
+        room = self.engine.runs.graphs.room(self._memory)
         return make_course(
             self.engine.manifest,
             order.settings,

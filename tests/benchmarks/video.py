@@ -151,7 +151,9 @@ class Losses:
     def __call__(self, content: Picture, painted: Picture) -> dict[str, float]:
         engine, plan = self._engine, self._plan
         inputs = Inputs.of(content, self._styles, painted)
-        run = engine._run(inputs, plan, engine.machine, engine._reserve(plan, engine.machine))
+        run = engine.runs.begin(
+            inputs, plan, engine.machine, engine.runs.reserve(plan, engine.machine)
+        )
         next(run)
         terms = run.result().initial_terms
         return {
@@ -187,7 +189,7 @@ def course_of(
         shapes,
         temporal_weight=method.temporal_weight,
         frame_iterations=method.frame_iterations,
-        memory=engine._graphs.room(None),
+        memory=engine.runs.graphs.room(None),
     )
 
 

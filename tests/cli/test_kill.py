@@ -35,8 +35,8 @@ else:
     begun = engine.start(*pictures, size=240, min_size=240, optimizer="adam", iterations=40)
     scale = dataclasses.replace(begun.plan.scales[0], tile_pixels=120 * 120)
     plan = dataclasses.replace(begun.plan, scales=(scale,))
-    loop = Loop(engine._graphs, plan, begun._loop.pictures)
-    run = Run(loop, begun._machine, engine._bundle.digest, begun._reservation)
+    loop = Loop(engine.runs.graphs, plan, begun._loop.pictures)
+    run = Run(loop, begun._machine, engine.runs.bundle.digest, begun._reservation)
     run.save(folder + "/run.checkpoint")
 for step in run:
     print(step.iteration, flush=True)

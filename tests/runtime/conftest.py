@@ -22,8 +22,8 @@ def in_tiles() -> Callable[[Engine, Run], Run]:
         *coarse, fine = run.plan.scales
         scales = (*coarse, dataclasses.replace(fine, tile_pixels=TILE))
         loop = Loop(
-            engine._graphs, dataclasses.replace(run.plan, scales=scales), run._loop.pictures
+            engine.runs.graphs, dataclasses.replace(run.plan, scales=scales), run._loop.pictures
         )
-        return Run(loop, run._machine, engine._bundle.digest, run._reservation)
+        return Run(loop, run._machine, engine.runs.bundle.digest, run._reservation)
 
     return changed

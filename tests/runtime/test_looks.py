@@ -51,8 +51,10 @@ def in_tiles(engine: Engine, run: Run) -> Run:
     """The same, its finest scale in tiles."""
     *coarse, fine = run.plan.scales
     scales = (*coarse, dataclasses.replace(fine, tile_pixels=40 * 48))
-    loop = Loop(engine._graphs, dataclasses.replace(run.plan, scales=scales), run._loop.pictures)
-    return Run(loop, run._machine, engine._bundle.digest, run._reservation)
+    loop = Loop(
+        engine.runs.graphs, dataclasses.replace(run.plan, scales=scales), run._loop.pictures
+    )
+    return Run(loop, run._machine, engine.runs.bundle.digest, run._reservation)
 
 
 # Detail
@@ -102,7 +104,7 @@ def test_a_style_that_is_larger_than_the_picture_is_described_in_tiles(
     monkeypatch.setattr(level, "LARGER", 1)
     fresh = Engine.load(PLAIN, device="cpu", threads=2)
     assert fresh.stylize(cat, cup, **settings).terms == pytest.approx(whole.terms, rel=1e-4)
-    assert any("statistics" in name for name, *_ in fresh._graphs._graphs)
+    assert any("statistics" in name for name, *_ in fresh.runs.graphs._graphs)
 
 
 # Colors

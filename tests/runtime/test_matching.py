@@ -101,8 +101,10 @@ def test_a_run_that_stopped_ends_in_the_same_bytes(
 
 def in_tiles(engine: Engine, run: Run) -> Run:
     scales = tuple(dataclasses.replace(scale, tile_pixels=800) for scale in run.plan.scales)
-    loop = Loop(engine._graphs, dataclasses.replace(run.plan, scales=scales), run._loop.pictures)
-    return Run(loop, run._machine, engine._bundle.digest, run._reservation)
+    loop = Loop(
+        engine.runs.graphs, dataclasses.replace(run.plan, scales=scales), run._loop.pictures
+    )
+    return Run(loop, run._machine, engine.runs.bundle.digest, run._reservation)
 
 
 def test_tiles_give_the_wholes_losses(engine: Engine, pictures: list[Any]) -> None:
@@ -123,7 +125,8 @@ def test_every_terms_gradient_in_tiles_is_the_wholes(engine: Engine) -> None:
     content, style, image = random.random((3, 1, 3, 32, 48), np.float32)
     given = {"neighbours.first.target": random.random((1, 8, 32, 48), np.float32)}
     whole, tiled = (
-        make_objective(engine._graphs, "losses", "own", (32, 48), pixels) for pixels in (None, 800)
+        make_objective(engine.runs.graphs, "losses", "own", (32, 48), pixels)
+        for pixels in (None, 800)
     )
     terms = engine.manifest.objectives["losses"].terms
     found: dict[str, list[Any]] = {term.name: [] for term in terms}

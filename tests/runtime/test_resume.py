@@ -183,7 +183,7 @@ def test_altered_anywhere(engine: Engine, checkpoint: Path) -> None:
 def test_of_another_bundle_or_version(
     engine: Engine, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine._bundle, "digest", "0" * 64, raising=False)
+    monkeypatch.setattr(engine.runs.bundle, "digest", "0" * 64, raising=False)
     with pytest.raises(CheckpointError, match="of another bundle"):
         engine.resume(checkpoint)
     monkeypatch.undo()

@@ -53,7 +53,7 @@ def test_with_few_slots_the_path_is_that_of_one_for_every_image(
 
 
 def test_a_slot_keeps_its_addresses_and_its_gradient(engine: Engine, photo: Any) -> None:
-    objective = Whole(engine._graphs, "gatys", "avg", SIZE)
+    objective = Whole(engine.runs.graphs, "gatys", "avg", SIZE)
     objective.set_targets({}, [1.0] * len(engine.manifest.objectives["gatys"].terms))
     slots = objective.slots(2)
     before = [(slot.image.data_ptr(), slot.gradient.data_ptr()) for slot in slots]

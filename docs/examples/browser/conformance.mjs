@@ -40,9 +40,9 @@ function picture({ channels, low, high }, [height, width], stream) {
  * @param wanted (case) => Boolean, which of its cases
  */
 export async function* verify(bundle, file, { wanted = () => true, run = true } = {}) {
-  const told = function* (kind, what, expected, found) {
+  const told = function* (kind, what, expected, found, allowed = file.tolerance) {
     for (const [key, value] of Object.entries(expected)) {
-      const own = key === 'gradient' ? key : kind, tolerance = file.tolerance[own]
+      const own = key === 'gradient' ? key : kind, tolerance = allowed[own]
       const error = difference(found[key], value)
       yield { kind: own, what: `${what}: ${key}`, error, tolerance, passes: error <= tolerance }
     }
@@ -54,7 +54,8 @@ export async function* verify(bundle, file, { wanted = () => true, run = true } 
         const name = [one.objective, one.pooling, `${one.size[1]} x ${one.size[0]}`, way, ...(tiled ? ['tiles'] : [])]
         const terms = Object.fromEntries(one.terms.map((v, k) => [`term ${k}`, v]))
         const expected = { ...one.targets, loss: one.loss, ...terms, gradient: one.gradient }
-        yield* told('loss', name.join(', '), expected, await computed(bundle, one, pixels, tiled))
+        const found = await computed(bundle, one, pixels, tiled)
+        yield* told('loss', name.join(', '), expected, found, one.tolerance ?? file.tolerance)
       }
   for (const { pairs, ...expected } of file.lbfgs.calls)
     yield* told('optimizer', `lbfgs, ${pairs} pairs`, expected, await lbfgs(bundle, file.lbfgs, pairs))

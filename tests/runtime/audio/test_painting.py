@@ -62,7 +62,7 @@ def test_the_loss_is_that_of_loops_in_float64(hum: Engine, tones: Tones) -> None
     assert about
     assert random
     own = [prepare(sound, about)[0] for sound in (content, style)]
-    data = hum._bundle.files["weights.bin"]
+    data = hum.runs.bundle.files["weights.bin"]
     table = np.frombuffer(data, "<f4", 256)
     index = np.frombuffer(data, np.uint8, math.prod(random.shape), 1024)
     kernel = table[index].astype(np.float64).reshape(random.shape)[:, :, 0]

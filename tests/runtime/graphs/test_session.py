@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from impasto.runtime import BundleError, ImpastoError, OutOfMemoryError
+from impasto.runtime import BundleError, DeviceError, ImpastoError, OutOfMemoryError
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import fix
 from impasto.runtime.graphs.device import Device
@@ -225,6 +225,18 @@ def test_memory_that_runs_out_is_an_error_of_ours(bundle: Bundle, error: Excepti
     assert isinstance(caught.value, ImpastoError)
     assert isinstance(caught.value, MemoryError)
     assert isinstance(pickle.loads(pickle.dumps(caught.value)), OutOfMemoryError)
+
+
+def test_a_signature_with_an_allocator_is_no_lack_of_memory(bundle: Bundle) -> None:
+    """So OpenVINO tells that it cannot compile a graph, in a thousand characters."""
+    text = "Exception in CompileModel(std::__cxx11::basic_string<char, std::allocator<char> >&)"
+    openvino = Device("openvino", provider="OpenVINOExecutionProvider")
+    with pytest.raises(DeviceError) as caught, _typed_errors(bundle, STEP, openvino):
+        raise RuntimeError(text + 1000 * "." + "\nand more")
+    told = str(caught.value)
+    assert told.startswith(f"openvino failed at {STEP} ({text}")
+    assert told.endswith("...): try --device cpu")
+    assert len(told) < 300
 
 
 def test_memory_that_runs_out_in_a_graph() -> None:

@@ -328,7 +328,7 @@ def watched(graph, *args, **options):
 
 Graph.run = watched
 engine, size, shape = Engine.load(device="cpu"), (384, 960), (384, 576)
-objective = Tiled(engine._graphs, "gatys", "avg", size, shape)
+objective = Tiled(engine.runs.graphs, "gatys", "avg", size, shape)
 objective.set_targets({}, [1.0] * len(engine.manifest.objectives["gatys"].terms))
 objective._statistics, objective._pullback
 (slot,) = objective.slots(1)

@@ -244,7 +244,7 @@ def test_a_run_in_tiles_paints_what_a_whole_one_does(
         scales = tuple(dataclasses.replace(s, tile_pixels=pixels) for s in run.plan.scales)
         loop = run._loop
         run._loop = Loop(
-            engine._graphs, dataclasses.replace(loop.plan, scales=scales), loop.pictures
+            engine.runs.graphs, dataclasses.replace(loop.plan, scales=scales), loop.pictures
         )
         losses.append([step.loss for step in run])
         results.append(run.result())
