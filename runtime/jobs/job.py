@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
+from functools import partial
 from traceback import clear_frames
 from typing import Any, Literal
 
@@ -60,6 +61,7 @@ class Job:
         self._future: Future[Result] = Future()
         self._lock = threading.Lock()
         self._run: Run | None = None
+        self._saved = 0.0
         self._started = self._ending = self._suspending = self._taken_out = False
         self._step: Step | None = None
         self._process = os.getpid()
@@ -180,8 +182,9 @@ class Job:
             self._forget()
             self._take_out()
         except BaseException as error:
+            order = None  # the error has a traceback, whose frames hold what the run held
             self._forget()
-            clear_frames(error.__traceback__)  # they hold what the run held
+            clear_frames(error.__traceback__)
             self._future.set_exception(error)
         else:
             self._forget(result.image)
@@ -200,25 +203,25 @@ class Job:
             self._run = run
             if self._ending:
                 run.cancel()
-        saved = time.monotonic()
-
-        def on_step(step: Step) -> None:
-            nonlocal saved
-            self._step = step
-            if order.on_step:
-                order.on_step(step)
-            if order.checkpoint and time.monotonic() - saved >= order.checkpoint_every:
-                try:
-                    run.save(order.checkpoint, notes=order.notes)
-                except CheckpointError as error:  # the picture is worth more
-                    _log.warning("%s", error)
-                saved = time.monotonic()
-
+        self._saved = time.monotonic()
+        # No function within this one: frames of an error keep those, with all that they refer to.
+        on_step = partial(self._on_step, order, run)
         result = run.finish(on_step=on_step, deadline=self._seconds(order))
         if self._suspending and order.checkpoint and result.stopped == "cancelled":
             run.save(order.checkpoint, notes=order.notes)
             raise CancelledError
         return result
+
+    def _on_step(self, order: Order, run: Run, step: Step) -> None:
+        self._step = step
+        if order.on_step:
+            order.on_step(step)
+        if order.checkpoint and time.monotonic() - self._saved >= order.checkpoint_every:
+            try:
+                run.save(order.checkpoint, notes=order.notes)
+            except CheckpointError as error:  # the picture is worth more
+                _log.warning("%s", error)
+            self._saved = time.monotonic()
 
     def _seconds(self, order: Order) -> float | None:
         """What is left of its time."""

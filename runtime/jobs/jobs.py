@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import wait
+from functools import partial
 from typing import Unpack
 
 import numpy as np
@@ -22,6 +23,7 @@ from impasto.runtime.pictures.sources import Source
 from impasto.runtime.planning.plan import Plan
 from impasto.runtime.results.result import Step
 from impasto.runtime.run import Run
+from impasto.runtime.runs import Maps
 from impasto.runtime.settings import Machine, RunKeywords, check_keywords, describe
 
 from .job import Job, Order
@@ -131,17 +133,11 @@ class Jobs:
         map_names(engine.manifest.objectives[plan.settings.objective].terms, maps or {})
         peak = inputs.peak(engine.manifest, plan, machine.max_pixels)
         packed = inputs.packed()
-
-        def begin() -> Run:
-            with planning():
-                reservation = engine.runs.reserve(plan, machine)
-            return engine.runs.begin(packed, plan, machine, reservation, maps, self._room)
-
         return self._queue.add(
             Order(
                 plan=plan,
                 memory=max(plan.memory, peak),
-                begin=begin,
+                begin=partial(self._begin, packed, plan, machine, maps),
                 deadline=self._least(machine.deadline),
                 within=describe(Machine)["deadline"].check(within),
                 on_step=on_step,
@@ -195,7 +191,7 @@ class Jobs:
             Order(
                 plan=header.plan,
                 memory=header.plan.memory,
-                begin=lambda: engine.resume(file),
+                begin=partial(engine.resume, file),
                 deadline=self._least(deadline),
                 within=describe(Machine)["deadline"].check(within),
                 on_step=on_step,
@@ -241,6 +237,12 @@ class Jobs:
         if (most := given.pop("memory", None)) is not None:
             room = min(room, parse_bytes(most))
         return self._engine.runs.plan(inputs, given, room)
+
+    def _begin(self, packed: Inputs, plan: Plan, machine: Machine, maps: Maps | None) -> Run:
+        runs = self._engine.runs
+        with planning():
+            reservation = runs.reserve(plan, machine)
+        return runs.begin(packed, plan, machine, reservation, maps, self._room)
 
     def _least(self, deadline: float | None) -> float | None:
         return min((s for s in (deadline, self._seconds) if s is not None), default=None)

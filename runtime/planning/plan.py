@@ -40,12 +40,12 @@ COMPOSED_IMAGES = 3
 """More where there are regions: what is composed, its gradient, and what it lies on."""
 AVERAGE_IMAGES = 3
 """The average of Adam's images, the next one, and what they are made of."""
-LBFGS_IMAGES = 14
-"""Four slots, a new pair, and what its graph needs; two more for every pair that is kept."""
-ARENA, TILE_ARENA = 1.3, 1.4
-"""What ONNX Runtime takes, in units of what lives at once: 1.27 to 1.5, as it grows by powers of
-two. Tiles are there to keep to what was allowed."""
-WHOLE_GRAPHS, TILE_GRAPHS = 340_000_000, 520_000_000
+LBFGS_IMAGES = 20
+"""Four slots, a new pair, and what its graph takes; two more for every pair that is kept."""
+ARENA, TILE_ARENA = 1.55, 1.4
+"""What ONNX Runtime takes, in units of what lives at once, as it grows by powers of two. Tiles are
+there to keep to what was allowed."""
+WHOLE_GRAPHS, TILE_GRAPHS = 280_000_000, 520_000_000
 """Bytes of the kernels in the graphs that a scale keeps open."""
 OPENING = 450_000_000
 """What opening a graph takes for a moment: the least that a scale needs, however small."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import os
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -30,6 +32,7 @@ from impasto.runtime import (
     Step,
 )
 from impasto.runtime.machine import memory
+from impasto.runtime.run import Run
 
 Picture = NDArray[np.float32]
 Pair = tuple[Picture, Picture]
@@ -368,3 +371,22 @@ def test_in_a_child_that_was_forked(
     assert "forked" in submitted
     assert "forked" in asked
     assert painted == "2"
+
+
+def fails(step: Step) -> None:
+    raise ValueError("a caller's own")
+
+
+def runs() -> set[int]:
+    gc.collect()
+    return {id(found) for found in gc.get_objects() if isinstance(found, Run)}
+
+
+def test_an_error_holds_nothing_of_the_run(jobs: Jobs, pair: Pair) -> None:
+    """Its traceback has frames, and those have functions: whoever keeps failed jobs keeps these."""
+    before = runs()
+    job = submit(jobs, pair, iterations=1, on_step=fails)
+    error = job.exception(60)
+    assert isinstance(error, ValueError)
+    assert [frame.name for frame in traceback.extract_tb(error.__traceback__)][-1] == "fails"
+    assert runs() <= before
