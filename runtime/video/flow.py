@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.errors import ImpastoError
 from impasto.runtime.pictures.image import Picture
+
+from .packages import opencv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,21 +33,6 @@ STILL = 1.0
 """Levels of 255: where a frame as it stood is no worse an explanation by more, nothing moved."""
 AROUND = 7
 """Pixels of the side of a square in which that is judged."""
-
-
-def opencv() -> Any:
-    """The module.
-
-    Raises:
-        ImpastoError: it is not installed.
-    """
-    try:
-        import cv2
-    except ImportError:
-        raise ImpastoError(
-            "video needs PyAV and OpenCV: pip install av opencv-python-headless"
-        ) from None
-    return cv2
 
 
 def gray(picture: Picture) -> Gray:

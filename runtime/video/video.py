@@ -27,8 +27,8 @@ from .course import Course, Shapes, make_course
 from .crew import Crew, Task, paint_side_by_side
 from .files.reading import Frame, examine
 from .files.writing import Target, check_target, write
-from .flow import opencv
 from .order import VideoEstimate, VideoOrder, VideoProgress
+from .packages import opencv
 from .scene import OnStep
 from .work import Order, Survey, Work, described, resumable
 

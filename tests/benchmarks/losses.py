@@ -16,8 +16,8 @@ from settings import Settings
 
 from impasto.runtime import Engine
 
-SIDE = 512
-ITERATIONS = 12  # L-BFGS has all its pairs
+SIDE = 384
+ITERATIONS = 8
 
 
 def report(settings: Settings) -> None:
@@ -36,7 +36,7 @@ def report(settings: Settings) -> None:
             in_child(
                 command(
                     *pair,
-                    Path(folder, f"{name}.png"),
+                    Path(folder, f"of-{name}.png"),
                     iterations=ITERATIONS,
                     device=settings.device,
                     **given,

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.errors import Field, ImageError, ImpastoError
+from impasto.runtime.errors import Field, ImageError
 from impasto.runtime.pictures.image import Picture, resample
 from impasto.runtime.pictures.sources import opened
 from impasto.runtime.planning.sizes import Size
+from impasto.runtime.video.packages import pyav
 
 from .colors import FULL, matrix_of, to_rgb
 
@@ -26,21 +27,6 @@ WIDE = 9
 USUAL_RATE = Fraction(25)
 CHROMA = "BICUBIC"
 """How chroma gets the size of luma."""
-
-
-def pyav() -> Any:
-    """The module.
-
-    Raises:
-        ImpastoError: it is not installed.
-    """
-    try:
-        import av
-    except ImportError:
-        raise ImpastoError(
-            "video needs PyAV and OpenCV: pip install av opencv-python-headless"
-        ) from None
-    return av
 
 
 class Frame(NamedTuple):

@@ -18,9 +18,10 @@ from impasto.runtime.machine.atomic import writing
 from impasto.runtime.machine.outputs import check_file, telling
 from impasto.runtime.pictures.image import Picture
 from impasto.runtime.pictures.writing.encode import to_pil, write_image
+from impasto.runtime.video.packages import pyav
 
 from .colors import from_rgb
-from .reading import Frame, packets, pyav, sounds
+from .reading import Frame, packets, sounds
 
 BT709 = 1
 LIMITED = 1
