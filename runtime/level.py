@@ -21,8 +21,9 @@ from .objective import Objective, Point, Slot, make_objective
 from .objective.tiles import tile_shape
 from .optimizers import Optimizer, make_optimizer
 from .pictures.image import Picture, from_tensor, padded_size, resample, to_tensor
-from .planning.plan import GOOD_TILE, Plan, as_pixels
+from .planning.plan import Plan
 from .planning.sizes import Size, style_sizes
+from .planning.ways import GOOD_TILE, as_pixels
 from .state import State
 
 Targets = dict[str, NDArray[np.float32]]

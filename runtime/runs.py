@@ -21,7 +21,8 @@ from .inputs import Inputs, Pictures, of_plan
 from .loop import Loop
 from .machine.memory import Reservation, budget, planning
 from .machine.scratch import check_room
-from .planning.plan import Plan, make_plan
+from .planning.make import make_plan
+from .planning.plan import Plan
 from .results.texts import Painted, Stopped
 from .run import Run
 from .settings import (

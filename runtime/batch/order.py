@@ -11,7 +11,7 @@ from impasto.runtime.inputs import Inputs, make_regions
 from impasto.runtime.machine.memory import SHARE, free, parse
 from impasto.runtime.machine.processors import default_threads
 from impasto.runtime.pictures.image import MAX_PIXELS, picture_size
-from impasto.runtime.planning.plan import make_plan
+from impasto.runtime.planning.make import make_plan
 from impasto.runtime.settings import resolve
 
 from .rows import Row

@@ -21,7 +21,8 @@ from impasto.runtime.bundle.manifest import Manifest
 from impasto.runtime.errors import BundleError, Field, ImageError, SettingError
 from impasto.runtime.graphs.device import installed_builds
 from impasto.runtime.pictures.image import Source, read_texts
-from impasto.runtime.planning.plan import Plan, Scale, make_plan
+from impasto.runtime.planning.make import make_plan
+from impasto.runtime.planning.plan import Plan, Scale
 from impasto.runtime.planning.sizes import Size, Sizes
 from impasto.runtime.settings import Machine, resolve
 

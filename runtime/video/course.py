@@ -13,7 +13,8 @@ from typing import Any
 from impasto.runtime import records
 from impasto.runtime.bundle.manifest import Manifest, Objective
 from impasto.runtime.errors import Field, SettingError
-from impasto.runtime.planning.plan import Plan, make_plan
+from impasto.runtime.planning.make import make_plan
+from impasto.runtime.planning.plan import Plan
 from impasto.runtime.planning.sizes import Size, Sizes, result_size, scale_sizes
 from impasto.runtime.settings import Settings, resolve
 

@@ -23,7 +23,7 @@ from impasto.runtime import (
 )
 from impasto.runtime.audio.canvas import prepare
 from impasto.runtime.audio.spectrogram import istft, stft
-from impasto.runtime.planning import plan as planning
+from impasto.runtime.planning import ways
 from impasto.runtime.run import Run
 
 Tones = Callable[..., Sound]
@@ -99,9 +99,9 @@ def test_tiles_have_the_wholes_losses(
     hum: Engine, tones: Tones, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = [step.terms for step in run_of(hum, 3, tones, iterations=4)]
-    monkeypatch.setattr(planning, "WHOLE_GRAPHS", 10**12)
-    monkeypatch.setattr(planning, "GOOD_TILE", 1500)
-    monkeypatch.setattr(planning, "LEAST_TILE", 1200)
+    monkeypatch.setattr(ways, "WHOLE_GRAPHS", 10**12)
+    monkeypatch.setattr(ways, "GOOD_TILE", 1500)
+    monkeypatch.setattr(ways, "LEAST_TILE", 1200)
     run = run_of(hum, 3, tones, iterations=4)
     assert run.plan.scales[0].tile_pixels
     assert run.plan.scales[0].tile_pixels <= run.size[1] / 2

@@ -16,7 +16,7 @@ from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import Manifest
 from impasto.runtime.machine import memory
 from impasto.runtime.objective.tiles import tile_shape
-from impasto.runtime.planning.plan import make_plan
+from impasto.runtime.planning.make import make_plan
 from impasto.runtime.settings.resolve import resolve
 
 MB, GB = 10**6, 10**9

@@ -14,7 +14,7 @@ from impasto.runtime import SettingError, Settings, Sizes
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.manifest import Manifest
 from impasto.runtime.pictures.image import middle
-from impasto.runtime.planning.plan import make_plan
+from impasto.runtime.planning.make import make_plan
 from impasto.runtime.planning.sizes import Size, cover_size
 from impasto.runtime.settings.resolve import resolve
 
