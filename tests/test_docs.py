@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -20,9 +21,10 @@ from impasto.cli.app import run
 from impasto.cli.commands import meant
 from impasto.cli.options import flag
 from impasto.models import __path__ as models
-from impasto.runtime import Files, Machine, Settings, Sound, describe, write_sound
+from impasto.runtime import Files, Machine, Settings, Sound, describe, write_sound, write_video
 
 ROOT = Path(__file__).parents[1]
+DATA = ROOT / "tests" / "data"
 DESIGN = ROOT / "docs" / "design.md"
 PAGES = sorted(
     page
@@ -103,17 +105,7 @@ def _without_pipes(words: list[str]) -> list[str]:
 )
 def test_the_commands_of_a_page_work_one_after_another(page: Path, tmp_path: Path) -> None:
     """As they are, but for size and iterations, from the example's pictures."""
-    for name in NAMES:
-        source = EXAMPLE / ("photo.jpg" if name == "photo.jpg" else "painting.jpg")
-        Image.open(source).resize((96, 80)).save(tmp_path / name)
-    for folder in ("photos", "paintings"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "a.jpg").symlink_to(tmp_path / "a.jpg")
-    for name in ("speech.wav", "tabla.flac", "rain.flac"):
-        write_sound(tmp_path / name, Sound(np.random.default_rng(0).random((9000, 1)) / 2, 22050))
-    (tmp_path / "rows.csv").write_text("content,style\nphotos/a.jpg,b.jpg\n")
-    (tmp_path / "models").symlink_to(EXAMPLE.parent)
-    (tmp_path / "my_module.py").write_text(_own_module(), encoding="utf-8")
+    _write_inputs(tmp_path)
     for arguments in commands(page, "impasto"):
         if arguments[0] in ("serve", "work"):  # they do not end
             continue
@@ -127,17 +119,49 @@ def test_the_commands_of_a_page_work_one_after_another(page: Path, tmp_path: Pat
             found[">"].write_bytes(done.stdout)
 
 
+def _write_inputs(folder: Path) -> None:
+    """All that the pages' commands read, small."""
+    for name in NAMES:
+        source = EXAMPLE / ("photo.jpg" if name == "photo.jpg" else "painting.jpg")
+        Image.open(source).resize((96, 80)).save(folder / name)
+    for name in ("cafe-terrace", "village-street", "great-wave"):
+        (folder / f"{name}.jpg").symlink_to(EXAMPLE.parent / "paintings" / f"{name}.jpg")
+    (folder / "shapes.jpg").symlink_to(EXAMPLE.parent / "paintings" / "composition-viii.jpg")
+    sky = Image.fromarray((255 * (np.arange(80) < 30)).astype(np.uint8)[:, None].repeat(96, 1))
+    sky.save(folder / "sky.png")
+    Image.eval(sky, lambda value: 255 - value).save(folder / "house.png")
+    logo = Image.open(folder / "photo.jpg")
+    logo.putalpha(sky)
+    logo.save(folder / "logo.png")
+    for name in ("photos", "paintings"):
+        (folder / name).mkdir()
+        (folder / name / "a.jpg").symlink_to(folder / "a.jpg")
+    noise = np.random.default_rng(0)
+    for name in ("speech.wav", "tabla.flac", "rain.flac"):
+        write_sound(folder / name, Sound(noise.random((9000, 1)) / 2, 22050))
+    for name in ("clip.mp4", "clip.mov"):
+        write_video(folder / "written.mp4", noise.random((3, 48, 64, 3), np.float32), [0.1] * 3)
+        (folder / "written.mp4").rename(folder / name)
+    (folder / "rows.csv").write_text("content,style\nphotos/a.jpg,b.jpg\n")
+    shutil.copytree(DATA / "plain", folder / "my-model")
+    (folder / "models").symlink_to(EXAMPLE.parent)
+    (folder / "my_module.py").write_text(_own_module(), encoding="utf-8")
+
+
 def _small(arguments: list[str]) -> list[str]:
     """The same with fewer pixels and iterations, over what a command before it wrote."""
-    words = list(arguments)
-    for option, value in (("--size", "64"), ("--iterations", "2")):
+    words = [word for word in arguments if word != "--preview"]  # it needs a terminal
+    for option, value in (("--size", "64"), ("--iterations", "2"), ("--device", "cpu")):
         if option in words:
             words[words.index(option) + 1] = value
     if "--weights" in words:  # a file of 548 MB
         words[words.index("--weights") + 1] = "shipped"
     if words[0] in ("sound", "texture-sound"):
         words[1:1] = ["--iterations", "2"]
-    if words[0] in ("stylize", "texture", "reconstruct", "batch", "gallery"):
+    if words[0] == "video":
+        words[1:1] = ["--frame-iterations", "1"]
+    painting = ("stylize", "texture", "reconstruct", "batch", "gallery", "video")
+    if words[0] in painting and "--resume" not in words:
         small = [] if {"--size", "--width"} & {*words} else ["--size", "64"]
         small += [] if {"--iterations", "--quality"} & {*words} else ["--iterations", "2"]
         words[1:1] = small

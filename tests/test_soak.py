@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import random
 import re
@@ -76,8 +77,10 @@ def test_what_the_readme_says_to_embed_runs(
         os.symlink(EXAMPLE / file, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     previews: list[Any] = []
-    names = {"client_is_gone": lambda: False, "preview": previews.append}
+    response = io.BytesIO()
+    names = {"client_is_gone": lambda: False, "preview": previews.append, "response": response}
     exec(textwrap.dedent(block), names)
+    assert response.getvalue().startswith(b"RIFF")
     assert (tmp_path / "out.png").stat().st_size
     assert (tmp_path / "same.png").stat().st_size
     assert previews

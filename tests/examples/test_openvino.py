@@ -12,15 +12,18 @@ import pytest
 from impasto.runtime import Bundle
 from impasto.runtime.bundle.manifest import fix
 from impasto.runtime.conformance.probes import (
+    BETAS,
     CONTENT,
     IMAGE,
     STREAMS,
     STYLE,
+    adam_inputs,
     lbfgs_inputs,
     picture,
     sketch,
 )
 from impasto.runtime.conformance.verify import read_conformance
+from impasto.runtime.objective.tiles import cut
 
 openvino = pytest.importorskip("openvino")
 SUMS = 2
@@ -86,3 +89,70 @@ def test_lbfgs_in_float32() -> None:
         if call.pairs:
             for name, value in (("rho", call.rho), ("next_gamma", call.gamma)):
                 assert error(found[name], value) <= expected.tolerance.optimizer
+
+
+def test_adam_in_float32() -> None:
+    bundle = Bundle("vgg19")
+    expected, manifest = read_conformance(bundle), bundle.manifest
+    adam, allowed = expected.adam, expected.tolerance.optimizer
+    image, gradients = adam_inputs(manifest.canvas, adam.size, adam.seed, len(adam.images))
+    state = {"image": image, "count": np.zeros(1, np.float32)}
+    state |= {name: np.zeros_like(image) for name in ("mean", "square")}
+    fixed = {"rate": np.array([adam.rate], np.float32), "betas": np.array(BETAS, np.float32)}
+    for gradient, wanted in zip(gradients, adam.images, strict=True):
+        found = computed(manifest.optimizers.adam, {**state, **fixed, "gradient": gradient})
+        state = {name: found[f"next_{name}"] for name in state}
+        assert error(state["image"], wanted) <= allowed
+    assert error(state["mean"], adam.mean) <= allowed
+    assert error(state["square"], adam.square) <= allowed
+
+
+def test_tiles_in_float32() -> None:
+    """Their sums, what the loss gives back through these, and the gradient that they add up to."""
+    bundle = Bundle("vgg19")
+    expected, manifest = read_conformance(bundle), bundle.manifest
+    case = next(c for c in expected.cases if c.objective == "gatys-conv4" and c.window)
+    assert case.window is not None
+    entry, first = manifest.objectives[case.objective], case.seed * STREAMS
+    graphs = entry.poolings[case.pooling]
+    image, content, style = (
+        picture(manifest.canvas, case.size, first + k) for k in (IMAGE, CONTENT, STYLE)
+    )
+    targets = computed(graphs.describe, {"image": style})
+    maps = {
+        key: value
+        for key, value in computed(graphs.describe, {"image": content}).items()
+        if key.startswith("content")
+    }
+    (stride,) = {
+        manifest.encoder.layers[term.layer].stride
+        for term in entry.terms
+        for value in term.inputs
+        if value.name in maps
+    }
+    tiles = cut(*case.size, case.window, entry.margin, manifest.encoder.alignment)
+    fed = [
+        {
+            "image": tile.crop(image),
+            "mask": tile.mask(),
+            **{key: tile.crop(whole, stride) for key, whole in maps.items()},
+        }
+        for tile in tiles
+    ]
+    sums = sum(computed(graphs.statistics, feeds)["sums"].astype(np.float64) for feeds in fed)
+    found = computed(
+        entry.loss,
+        {
+            **{key: value for key, value in targets.items() if key not in maps},
+            "sums": np.float32(sums),
+            "pixels": np.array([np.prod(case.size)], np.float32),
+            "weights": np.array(case.weights, np.float32),
+        },
+    )
+    assert error(found["loss"], case.loss) <= expected.tolerance.loss
+    gradient = np.zeros_like(image)
+    for tile, feeds in zip(tiles, fed, strict=True):
+        part = computed(graphs.pullback, {**feeds, "cotangents": found["cotangents"]})
+        rows, columns = tile.window
+        gradient[:, :, rows, columns] += part["gradient"]
+    assert error(gradient, case.gradient) <= expected.tolerance.gradient
