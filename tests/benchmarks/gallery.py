@@ -28,10 +28,6 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "color": [{"color": color} for color in ("style", "content", "match")],
     "quality": [{"quality": quality} for quality in ("draft", "normal", "high")],
     "init": [{"init": init} for init in ("content", "style", "noise")],
-    "averaging": [
-        {"optimizer": "adam", "averaging": share, "init": "noise", "quality": "draft"}
-        for share in (0.0, 0.9, 0.99)
-    ],
     "weights": [
         {"weights": {"conv1_1": a, "conv2_1": a, "conv3_1": b, "conv4_1": b}}
         for a, b in ((5.0, 0.2), (1.0, 1.0), (0.2, 5.0))
