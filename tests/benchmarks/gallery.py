@@ -158,7 +158,7 @@ def _painted(engine: Engine, pair: Pair, **settings: Any) -> np.ndarray[Any, Any
 
 def _save(picture: np.ndarray[Any, Any], path: Path) -> None:
     pixels = Image.fromarray(np.rint(255 * picture).astype(np.uint8))
-    pixels.save(path, quality=90, subsampling=0, optimize=True)
+    pixels.save(path, quality=90, subsampling=0)  # optimize fails where all is noise
 
 
 PAGES: dict[str, Page] = {
