@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from .bundle.bundle import Bundle
 from .bundle.manifest import Manifest
 from .inputs import Inputs, Region
-from .machine.memory import planning
 from .pictures.sources import Source
 from .planning.estimate import Estimate, estimate
 from .results.evaluation import Evaluation, settled
@@ -139,11 +138,7 @@ class Engine:
             DeviceError: an experimental device computes the objective wrongly.
         """
         check_keywords(Engine.start, RunKeywords, given)
-        inputs = Inputs.of(content, style, init_image, regions)
-        with planning():
-            plan, machine = self.runs.plan(inputs, given)
-            reservation = self.runs.reserve(plan, machine)
-        return self.runs.begin(inputs, plan, machine, reservation, maps)
+        return self.runs.start(Inputs.of(content, style, init_image, regions), given, maps)
 
     def replay(
         self,
@@ -236,10 +231,7 @@ class Engine:
         own = runs.own(given)
         size = inputs.sizes(self.manifest, own.max_pixels, runs.graphs.room(own.memory)).image
         assert size
-        with planning():
-            plan, machine = runs.plan(inputs, settled(given, size))
-            reservation = runs.reserve(plan, machine)
-        return runs.begin(inputs, plan, machine, reservation, maps).evaluate()
+        return runs.start(inputs, settled(given, size), maps).evaluate()
 
     def estimate(
         self,

@@ -55,8 +55,10 @@ class Runs:
         """As it was asked for, with what was taken."""
         for name in self.manifest.presets:
             of_preset(self.manifest, name)
-        self._check = DeviceCheck(bundle, self.graphs) if device.provider else None
-        self._check_device(resolve(self.manifest, {}, content=True, styles=1, image=False))
+        self._check: DeviceCheck | None = None
+        if device.provider:
+            self._check = DeviceCheck(bundle, self.graphs)
+            self._check_device(resolve(self.manifest, {}, content=True, styles=1, image=False))
 
     def own(self, given: Mapping[str, Any]) -> Machine:
         """How a run uses the machine."""
@@ -84,6 +86,13 @@ class Runs:
         """The memory of a run; temporary files must have room."""
         check_room(plan.files)
         return self.graphs.reserve(plan.memory, machine.memory)
+
+    def start(self, inputs: Inputs, given: RunKeywords, maps: Maps | None) -> Run:
+        """Plan, reserve and begin."""
+        with planning():
+            plan, machine = self.plan(inputs, given)
+            reservation = self.reserve(plan, machine)
+        return self.begin(inputs, plan, machine, reservation, maps)
 
     def begin(
         self,

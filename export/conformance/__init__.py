@@ -66,8 +66,8 @@ def make_conformance(
             losses = first_losses(again, first).losses
         tolerance = replace(
             tolerance,
-            loss=_tolerance(tolerance.loss, rough, first.terms),
-            run=_tolerance(tolerance.run, losses, run.losses),
+            loss=_tolerance(tolerance.loss, _worst(rough, first.terms)),
+            run=_tolerance(tolerance.run, _worst(losses, run.losses)),
         )
     return expected.Conformance(
         schema=expected.SCHEMA,
@@ -90,13 +90,12 @@ def _tolerant(case: expected.Case, again: Probed) -> expected.Case:
     ``again``: the same in float32.
     """
     rough = case_of(again, case.seed, None, case.weights)
-    loss = _tolerance(expected.LOSS, rough.terms, case.terms)
+    loss = _tolerance(expected.LOSS, _worst(rough.terms, case.terms))
     if loss <= ROOM * expected.LOSS:
         return case
-    norm, change = np.linalg.norm(case.gradient), np.subtract(rough.gradient, case.gradient)
-    gradient = _tolerance(expected.GRADIENT, [float(norm + np.linalg.norm(change))], [float(norm)])
-    own = expected.CaseTolerance(loss=loss, gradient=gradient)
-    return replace(case, tolerance=own)
+    change = np.linalg.norm(np.subtract(rough.gradient, case.gradient))
+    gradient = _tolerance(expected.GRADIENT, float(change / np.linalg.norm(case.gradient)))
+    return replace(case, tolerance=expected.CaseTolerance(loss=loss, gradient=gradient))
 
 
 def _probed(
@@ -106,8 +105,11 @@ def _probed(
     return Probed(manifest, encoder, case.objective, case.pooling, terms, case.size)
 
 
-def _tolerance(least: float, rough: Sequence[float], exact: Sequence[float]) -> float:
-    """A power of ten that has room for what float32 alone does to some numbers."""
-    pairs = zip(rough, exact, strict=False)
-    worst = max(abs(a - b) / abs(b) if b else 0.0 for a, b in pairs)
-    return max(least, float(f"1e{math.ceil(math.log10(ROOM * worst))}") if worst else least)
+def _worst(rough: Sequence[float], exact: Sequence[float]) -> float:
+    """The largest relative error."""
+    return max(abs(a - b) / abs(b) if b else 0.0 for a, b in zip(rough, exact, strict=False))
+
+
+def _tolerance(least: float, error: float) -> float:
+    """A power of ten that has room for what float32 alone is off by."""
+    return max(least, float(f"1e{math.ceil(math.log10(ROOM * error))}") if error else least)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.errors import ImpastoError, SoundError
+from impasto.runtime.errors import SoundError
+from impasto.runtime.machine.packages import needed
 
 BLOCK = 1 << 18
 """Samples that are read at a time: what a header promises need not be there."""
@@ -100,18 +100,14 @@ def resampled(samples: NDArray[np.floating], old: int, new: int, count: int) -> 
     return found
 
 
+MEND = "sounds need soundfile and soxr: pip install soundfile soxr"
+
+
 def soundfile() -> Any:
     """The module that reads and writes files."""
-    return _needed("soundfile")
+    return needed("soundfile", MEND)
 
 
 def soxr() -> Any:
     """The module that resamples."""
-    return _needed("soxr")
-
-
-def _needed(name: str) -> Any:
-    try:
-        return import_module(name)
-    except (ImportError, OSError):  # OSError: soundfile without libsndfile
-        raise ImpastoError("sounds need soundfile and soxr: pip install soundfile soxr") from None
+    return needed("soxr", MEND)

@@ -20,7 +20,7 @@ from impasto.runtime.graphs.pool import Graphs, RunGraphs
 from impasto.runtime.graphs.session import Termination
 
 from .compute import computed_adam, computed_case, computed_lbfgs, computed_run
-from .expected import Case, Conformance
+from .expected import Case, CaseTolerance, Conformance, Tolerance
 from .probes import sketch
 
 MANY = 1 << 40
@@ -199,11 +199,11 @@ def _case_figures(
             name += ", tiles" if tiled else ""
             found = computed_case(run_graphs, case, tiled)
             allowed = case.tolerance or expected.tolerance
-            yield from _compared(allowed.loss, name, _flat(case), found, "loss", allowed.gradient)
+            yield from _compared(allowed, name, _flat(case), found)
 
 
 def _optimizer_figures(expected: Conformance, graphs: RunGraphs) -> Iterator[Figure]:
-    allowed = expected.tolerance.optimizer
+    allowed = expected.tolerance
     calls = zip(expected.lbfgs.calls, computed_lbfgs(graphs, expected.lbfgs), strict=True)
     for call, found in calls:
         wanted = {key: value for key, value in vars(call).items() if key != "pairs"}
@@ -221,7 +221,7 @@ def _run_figures(expected: Conformance, graphs: Graphs, way: str) -> Iterator[Fi
     name = f"run, {expected.run.objective}, {expected.run.pooling}, {way}"
     wanted = {f"loss {k}": loss for k, loss in enumerate(expected.run.losses)}
     found = {f"loss {k}": loss for k, loss in enumerate(losses)}
-    yield from _compared(expected.tolerance.run, name, wanted, found, "run")
+    yield from _compared(expected.tolerance, name, wanted, found, "run")
 
 
 def _flat(case: Case) -> dict[str, Any]:
@@ -234,16 +234,16 @@ def _flat(case: Case) -> dict[str, Any]:
 
 
 def _compared(
-    allowed: float,
+    allowed: Tolerance | CaseTolerance,
     name: str,
     wanted: dict[str, Any],
     found: dict[str, Any],
-    kind: str,
-    of_gradient: float = 0.0,
+    kind: str = "loss",
 ) -> Iterator[Figure]:
     for key, theirs in wanted.items():
-        own, most = ("gradient", of_gradient) if key == "gradient" else (kind, allowed)
-        yield Figure(own, f"{name}: {key}", _error(found[key], theirs), most)
+        own = "gradient" if key == "gradient" else kind
+        error = _error(found[key], theirs)
+        yield Figure(own, f"{name}: {key}", error, getattr(allowed, own))
 
 
 def _error(ours: NDArray[Any] | float, theirs: Sequence[float] | float) -> float:
