@@ -25,6 +25,8 @@ QUALITIES: dict[Quality, tuple[float, float]] = {
 }
 """What each does to the schedule's iterations: at the COARSE coarsest scales, and at finer ones."""
 COARSE = 3
+CHEAPER = 4
+"""Times, what an iteration costs at the next finer scale."""
 
 
 def make_plan(manifest: Manifest, settings: Settings, sizes: Sizes, memory: int) -> Plan:
@@ -62,11 +64,21 @@ def _iterations(settings: Settings, place: int, count: int) -> int:
     """At the scale of a place, from 0, the coarsest, of so many scales."""
     schedule = settings.schedule
     usual = schedule[min(place if count > 1 else 1, len(schedule) - 1)]
-    coarse, fine = QUALITIES[settings.quality]
-    usual = math.ceil((coarse if place < COARSE else fine) * usual)
+    usual = math.ceil(_share(settings.quality, place, count) * usual)
     if settings.iterations is None:
         return usual
     return settings.iterations if place == count - 1 else min(usual, settings.iterations)
+
+
+def _share(quality: Quality, place: int, count: int) -> float:
+    """Of the schedule's iterations, at a scale.
+
+    Below the two finest ones a draft has as many more as they are cheaper, up to all: so a large
+    one has the shapes and colors that it would have in full.
+    """
+    coarse, fine = QUALITIES[quality]
+    more = min(1.0, fine * CHEAPER ** max(0, count - 2 - place))
+    return max(coarse if place < COARSE else fine, more)
 
 
 def _fit(needed: Needed, iterations: int, held: int, memory: int) -> Scale:

@@ -189,6 +189,24 @@ def test_a_number_of_iterations_is_that_of_the_finest_scale(
     assert [scale.iterations for scale in scales] == expected
 
 
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [  # of 20, 40, 40, 32, 25, 12, 8 in normal quality
+        (256, [5, 10, 10]),
+        (512, [20, 10, 10, 2]),
+        (2048, [20, 40, 39, 8, 2, 1]),
+        (4096, [20, 40, 40, 31, 6, 1, 1]),
+    ],
+)
+def test_a_large_draft_has_its_shapes_whole(
+    manifest: Manifest, size: int, expected: list[int]
+) -> None:
+    """Below the two finest scales each costs about as much as the next."""
+    given = {"size": size, "quality": "draft"}
+    settings = resolve(manifest, given, content=True, styles=0, image=False)
+    assert [scale.iterations for scale in planned(manifest, settings, SQUARE)] == expected
+
+
 def test_what_does_not_fit_is_refused_with_the_need_and_the_mend(
     manifest: Manifest, settings: Settings
 ) -> None:
