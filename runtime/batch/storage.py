@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from impasto.runtime.errors import Field, ImageError, ImpastoError
 from impasto.runtime.machine.outputs import check_file, telling, write_file
+from impasto.runtime.machine.packages import needed
 from impasto.runtime.pictures.sources import Source, opened
 
 SUFFIXES = frozenset(
@@ -176,13 +177,8 @@ class Remote:
 
     def __init__(self, address: str) -> None:
         kind = address.partition(REMOTE)[0]
-        try:
-            import fsspec
-        except ImportError:
-            raise ImpastoError(
-                f"{address}: addresses need fsspec: pip install fsspec, and what it needs for "
-                f"{kind}://"
-            ) from None
+        mend = f"addresses need fsspec: pip install fsspec, and what it needs for {kind}://"
+        fsspec = needed("fsspec", f"{address}: {mend}")
         try:
             self._files: Any = fsspec.filesystem(kind)
         except (ImportError, ValueError) as error:

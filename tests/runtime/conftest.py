@@ -15,12 +15,12 @@ TILE = 40 * 48
 
 
 @pytest.fixture(scope="session")
-def in_tiles() -> Callable[[Engine, Run], Run]:
-    """``in_tiles(engine, run)``: the run of 64x80, not begun, with its finest scale in tiles."""
+def in_tiles() -> Callable[..., Run]:
+    """``in_tiles(engine, run)``: the run, not begun, with its finest scale in tiles."""
 
-    def changed(engine: Engine, run: Run) -> Run:
+    def changed(engine: Engine, run: Run, pixels: int = TILE) -> Run:
         *coarse, fine = run.plan.scales
-        scales = (*coarse, dataclasses.replace(fine, tile_pixels=TILE))
+        scales = (*coarse, dataclasses.replace(fine, tile_pixels=pixels))
         loop = Loop(
             engine.runs.graphs, dataclasses.replace(run.plan, scales=scales), run._loop.pictures
         )

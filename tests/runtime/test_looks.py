@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.linalg import sqrtm
 
-from impasto.runtime import Engine, Run, SettingError, level
-from impasto.runtime.loop import Loop
+from impasto.runtime import Engine, SettingError, level
 from impasto.runtime.pictures.color import lightness_gray, to_oklab
 from impasto.runtime.planning.sizes import style_size
 
@@ -45,16 +43,6 @@ def cup(photo: Callable[..., Picture]) -> Picture:
 
 def tensor(picture: Picture) -> Picture:
     return np.ascontiguousarray(picture.transpose(2, 0, 1)[None])
-
-
-def in_tiles(engine: Engine, run: Run) -> Run:
-    """The same, its finest scale in tiles."""
-    *coarse, fine = run.plan.scales
-    scales = (*coarse, dataclasses.replace(fine, tile_pixels=40 * 48))
-    loop = Loop(
-        engine.runs.graphs, dataclasses.replace(run.plan, scales=scales), run._loop.pictures
-    )
-    return Run(loop, run._machine, engine.runs.bundle.digest, run._reservation)
 
 
 # Detail
@@ -113,7 +101,13 @@ def test_a_style_that_is_larger_than_the_picture_is_described_in_tiles(
 @pytest.mark.parametrize("tiled", [False, True])
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 def test_the_contents_colors_stay_in_every_picture(
-    engine: Engine, cat: Picture, cup: Picture, tmp_path: Path, optimizer: Any, tiled: bool
+    engine: Engine,
+    cat: Picture,
+    cup: Picture,
+    tmp_path: Path,
+    in_tiles: Any,
+    optimizer: Any,
+    tiled: bool,
 ) -> None:
     settings: dict[str, Any] = {"size": WIDTH, "min_size": 40, "iterations": 4}
     run = engine.start(cat, cup, color="content", optimizer=optimizer, **settings)
@@ -253,6 +247,7 @@ def test_with_several_styles_stopped_and_resumed(
     cat: Picture,
     cup: Picture,
     tmp_path: Path,
+    in_tiles: Any,
     settings: Any,
     optimizer: Any,
     tiled: bool,

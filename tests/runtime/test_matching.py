@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,7 @@ from impasto.runtime import Engine, matching
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.graphs.device import Device
 from impasto.runtime.graphs.pool import Graphs
-from impasto.runtime.loop import Loop
 from impasto.runtime.objective import make_objective
-from impasto.runtime.run import Run
 
 SETTINGS: dict[str, Any] = {
     "objective": "losses",
@@ -99,18 +96,11 @@ def test_a_run_that_stopped_ends_in_the_same_bytes(
         assert again.loss == expected.loss
 
 
-def in_tiles(engine: Engine, run: Run) -> Run:
-    scales = tuple(dataclasses.replace(scale, tile_pixels=800) for scale in run.plan.scales)
-    loop = Loop(
-        engine.runs.graphs, dataclasses.replace(run.plan, scales=scales), run._loop.pictures
-    )
-    return Run(loop, run._machine, engine.runs.bundle.digest, run._reservation)
-
-
-def test_tiles_give_the_wholes_losses(engine: Engine, pictures: list[Any]) -> None:
+def test_tiles_give_the_wholes_losses(engine: Engine, pictures: list[Any], in_tiles: Any) -> None:
     one = {**SETTINGS, "min_size": 48}
     whole = engine.start(pictures[0], pictures[1:], iterations=2, **one)
-    tiled = in_tiles(engine, engine.start(pictures[0], pictures[1:], iterations=2, **one))
+    run = engine.start(pictures[0], pictures[1:], iterations=2, **one)
+    tiled = in_tiles(engine, run, 800)
     for ours, theirs in zip(tiled, whole, strict=True):
         assert set(theirs.terms) >= {"laplacian", "tv9", "neighbours.first"}
         for name, value in theirs.terms.items():

@@ -18,6 +18,7 @@ from impasto.runtime.batch.order import budget
 from impasto.runtime.batch.rows import Row
 from impasto.runtime.batch.storage import whole
 from impasto.runtime.errors import ImpastoError
+from impasto.runtime.machine.packages import needed
 from impasto.runtime.machine.processors import default_threads
 
 from .painter import Outcome, Painter, Setup
@@ -39,11 +40,7 @@ class Actors:
             ImpastoError: Ray is not installed, or the cluster cannot be reached.
         """
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        try:
-            import ray
-        except ImportError:
-            raise ImpastoError("ray is not installed: pip install ray, on every machine") from None
-        self._ray: Any = ray
+        self._ray = needed("ray", "ray is not installed: pip install ray, on every machine")
         with suppress(AttributeError):  # what it says of its machines goes to the caller's stdout
             self._ray._private.worker.print_to_stdstream = lambda *_, **__: None
         try:
