@@ -25,7 +25,7 @@ QUALITIES: dict[Quality, tuple[float, float]] = {
 }
 """What each does to the schedule's iterations: at the COARSE coarsest scales, and at finer ones."""
 COARSE = 3
-CHEAPER = 4
+CHEAPER = 4.0
 """Times, what an iteration costs at the next finer scale."""
 
 
@@ -77,7 +77,7 @@ def _share(quality: Quality, place: int, count: int) -> float:
     one has the shapes and colors that it would have in full.
     """
     coarse, fine = QUALITIES[quality]
-    more = min(1.0, fine * CHEAPER ** max(0, count - 2 - place))
+    more: float = min(1.0, fine * CHEAPER ** max(0, count - 2 - place))
     return max(coarse if place < COARSE else fine, more)
 
 

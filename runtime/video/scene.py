@@ -22,7 +22,7 @@ from impasto.runtime.results.result import Step
 from impasto.runtime.run import Run
 
 from .course import TARGET, WEIGHT, Course
-from .flow import Gray, Weight, flow_between, fold, gray, reliable, warp
+from .flow import Gray, Weight, flow_between, fold, gray, reliable, warp_picture
 
 BEFORE = (1, 2, 4)
 """Frames before this one that it is held to, the nearest first."""
@@ -178,4 +178,4 @@ def _references(
         back, forth = flow_between(now, then), flow_between(then, now)
         painted = kept.load(turn, number)
         assert painted is not None
-        yield warp(painted, back), reliable(back, forth)
+        yield warp_picture(painted, back), reliable(back, forth)

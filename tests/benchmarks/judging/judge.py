@@ -54,8 +54,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("folders", nargs="*", metavar="NAME=FOLDER")
         command.add_argument("--pairs", metavar="PAIR,PAIR", help="these alone")
         command.add_argument("--held-out", action="store_true", help="those, not the others")
-    table.add_argument("--sheet", type=Path, metavar="JPEG", help="and write a contact sheet")
-    blind.add_argument("--sheet", type=Path, metavar="JPEG", required=True)
+    table.add_argument("--sheet", type=Path, metavar="JPEG|PNG", help="and write a contact sheet")
+    blind.add_argument("--sheet", type=Path, metavar="JPEG|PNG", required=True)
     blind.add_argument("--key", type=Path, metavar="JSON", required=True, help="who is who")
     blind.add_argument("--seed", type=int, default=0)
     return parser

@@ -35,9 +35,12 @@ def sheet(rows: Sequence[tuple[str, Sequence[tuple[str, Path | None]]]]) -> Imag
 
 
 def save(whole: Image.Image, path: Path) -> None:
-    """As JPEG."""
+    """As JPEG, or as a PNG of 256 colors."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    whole.save(path, "JPEG", quality=85)
+    if path.suffix == ".png":
+        whole.quantize(dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+    else:
+        whole.save(path, "JPEG", quality=85)
 
 
 def labelled(pairs: Sequence[Pair], folders: Mapping[str, Path]) -> Image.Image:

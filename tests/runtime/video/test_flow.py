@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 pytest.importorskip("cv2")
 
@@ -19,6 +20,7 @@ from impasto.runtime.video.flow import (
     opencv,
     reliable,
     warp,
+    warp_picture,
 )
 
 Array = NDArray[Any]
@@ -63,6 +65,34 @@ def test_a_warp_is_bilinear_and_exact_at_whole_pixels() -> None:
     np.testing.assert_array_equal(shifted[2:, :-3], picture[:-2, 3:])
     still = warp(picture, np.zeros((*SIZE, 2), np.float32))
     np.testing.assert_array_equal(still, picture)
+
+
+def test_a_warped_picture_is_pillows_bicubic_and_exact_at_whole_pixels() -> None:
+    """Pillow's has a = -1/2, too; clipping shows in the last rows alone."""
+    picture = np.random.default_rng(1).random((*SIZE, 3)).astype(np.float32)
+    rows, columns = SIZE
+    box = (0.3, -0.0, columns - 3.7, rows)  # 4 columns less, each 0.3 pixels to the right
+    expected = [
+        Image.fromarray(np.ascontiguousarray(picture[:, :, channel])).resize(
+            (columns - 4, rows), Image.Resampling.BICUBIC, box
+        )
+        for channel in range(3)
+    ]
+    flow = np.full((*SIZE, 2), (0.3, 0), np.float32)
+    inner = warp_picture(picture, flow)[:, 1:-5]
+    oracle = np.stack([np.asarray(one) for one in expected], 2)[:, 1:-1]
+    np.testing.assert_allclose(inner, oracle.clip(0, 1), atol=2e-6)
+    assert np.abs(warp(picture, flow)[:, 1:-5] - oracle).max() > 0.01  # another one is found
+    y, x = np.mgrid[:rows, :columns].astype(np.float32)
+    paraboloid = (0.1 + ((x / 40) ** 2 + (y / 50) ** 2 + x * y / 3000) / 4)[:, :, None]
+    flow = flows(2)
+    flow[:3] = flow[-3:] = flow[:, :3] = flow[:, -3:] = 0
+    flow = flow.clip(-1, 1)
+    u, v = x + flow[:, :, 0], y + flow[:, :, 1]
+    exact = (0.1 + ((u / 40) ** 2 + (v / 50) ** 2 + u * v / 3000) / 4)[:, :, None]
+    np.testing.assert_allclose(warp_picture(paraboloid, flow), exact, atol=1e-5)
+    shifted = warp_picture(picture, np.full((*SIZE, 2), (3, -2), np.float32))
+    np.testing.assert_array_equal(shifted[2:, :-3], picture[:-2, 3:])
 
 
 @pytest.mark.parametrize(("motion", "spread"), [(0.0, 0.04), (2.0, 0.15), (5.0, 3.0)])
