@@ -7,8 +7,11 @@ import math
 import os
 import shutil
 import sys
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 OFTEN = 30.0
 """Seconds between two lines of a long work where there is no terminal."""
@@ -47,6 +50,24 @@ def has_terminal() -> bool:
     """Whether stderr is a terminal on which a line can be drawn anew."""
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
     return is_terminal and os.environ.get("TERM") != "dumb"
+
+
+def suited(files: Mapping[str, Any], json: T, quiet: T, drawn: T, lines: T) -> T:
+    """Which of these kinds of report suits ``--json``, ``--quiet`` and the kind of stderr."""
+    if files.get("json"):
+        return json
+    if files.get("quiet"):
+        return quiet
+    return drawn if has_terminal() else lines
+
+
+@contextmanager
+def cleared() -> Iterator[None]:
+    """Leave no status on the terminal at the end."""
+    try:
+        yield
+    finally:
+        show("")
 
 
 def keep_status() -> None:

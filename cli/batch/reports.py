@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from impasto.cli.console import OFTEN, bar, duration, emit, has_terminal, say, show
+from impasto.cli.console import OFTEN, bar, cleared, duration, emit, say, show, suited
 from impasto.cli.options import spelling
 
 if TYPE_CHECKING:
@@ -115,15 +115,8 @@ class JsonLines(Lines):
 @contextmanager
 def reporter(files: Mapping[str, Any]) -> Iterator[Lines]:
     """What suits the options and the kind of stderr."""
-    try:
-        if files.get("json"):
-            yield JsonLines()
-        elif files.get("quiet"):
-            yield Silence()
-        else:
-            yield Bar() if has_terminal() else Lines()
-    finally:
-        show("")
+    with cleared():
+        yield suited(files, JsonLines, Silence, Bar, Lines)()
 
 
 def _problem(outcome: Outcome) -> str:

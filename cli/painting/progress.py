@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from impasto.cli.console import bar, duration, emit, has_terminal, say, show
+from impasto.cli.console import bar, cleared, duration, emit, has_terminal, say, show, suited
 
 from .preview import Canvas, find_canvas
 
@@ -161,20 +161,14 @@ def reporter(files: Mapping[str, Any], shape: Shape = pixels) -> Iterator[Lines]
     """
     from impasto.runtime import Field, ImpastoError
 
-    is_terminal = has_terminal()
-    if files.get("preview") and not is_terminal:
+    preview = files.get("preview")
+    if preview and not has_terminal():
         raise ImpastoError(Field("preview"), " draws on a terminal, and stderr is none here")
-    try:
-        if files.get("json"):
-            yield JsonLines()
-        elif files.get("preview"):
+    with cleared():
+        if preview and not files.get("json"):
             yield Bar(find_canvas(), shape)
-        elif files.get("quiet"):
-            yield Silence()
         else:
-            yield Bar(shape=shape) if is_terminal else Lines(shape)
-    finally:
-        show("")
+            yield suited(files, JsonLines(), Silence(), Bar(shape=shape), Lines(shape))
 
 
 def _describe(step: Step) -> str:

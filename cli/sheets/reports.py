@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from impasto.cli.console import OFTEN, bar, duration, emit, has_terminal, say, show
+from impasto.cli.console import OFTEN, bar, cleared, duration, emit, say, show, suited
 from impasto.cli.options import spelling
 
 from .drawing import JOINT
@@ -124,11 +124,7 @@ class JsonLines(Silence):
 @contextmanager
 def reporter(files: Mapping[str, Any], drafts: Sequence[Draft]) -> Iterator[Report]:
     """What suits the options and the kind of stderr."""
-    usual = Bar if has_terminal() else Report
-    kind = JsonLines if files.get("json") else Silence if files.get("quiet") else usual
-    report = kind(drafts)
+    report = suited(files, JsonLines, Silence, Bar, Report)(drafts)
     report.start()
-    try:
+    with cleared():
         yield report
-    finally:
-        show("")

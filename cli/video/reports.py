@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from impasto.cli.console import OFTEN, bar, duration, emit, has_terminal, say, show
+from impasto.cli.console import OFTEN, bar, cleared, duration, emit, say, show, suited
 
 if TYPE_CHECKING:
     from impasto.runtime import VideoProgress
@@ -78,15 +78,8 @@ class JsonLines(Lines):
 @contextmanager
 def reporter(files: Mapping[str, Any]) -> Iterator[Lines]:
     """What suits the options and the kind of stderr."""
-    try:
-        if files.get("json"):
-            yield JsonLines()
-        elif files.get("quiet"):
-            yield Silence()
-        else:
-            yield Bar() if has_terminal() else Lines()
-    finally:
-        show("")
+    with cleared():
+        yield suited(files, JsonLines, Silence, Bar, Lines)()
 
 
 def _status(progress: VideoProgress) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ Pair = tuple[Path, Path]
 Pictures = dict[str, np.ndarray[Any, Any]]
 """By the names of their files."""
 Page = Callable[[Engine, Pair], Pictures]
-SIZES = (256, 512, 1024, 2048)
+SIZES = (256, 512, 1024, 2048, 4096)
 
 
 def main() -> None:
@@ -50,9 +50,11 @@ def main() -> None:
     known = [*PAGES, *ROWS]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
+    parser.add_argument("--pair", nargs=2, type=Path, metavar=("CONTENT", "STYLE"), help="of these")
+    options = parser.parse_args()
     engine = Engine.load()
-    for name in parser.parse_args().names or known:
-        pair, rows = _pair(name), ROWS.get(name)
+    for name in options.names or (page for page in known if page != "sizes"):
+        pair, rows = options.pair or _pair(name), ROWS.get(name)
         found = {name: _row(engine, pair, rows)} if rows else PAGES[name](engine, pair)
         for file, picture in found.items():
             _save(picture, IMAGES / f"{file}.jpg")
@@ -90,16 +92,21 @@ def _presets(engine: Engine, pair: Pair) -> Pictures:
 
 
 def _sizes(engine: Engine, pair: Pair) -> Pictures:
-    """One pair at four sizes, made as small as the smallest; and a piece of each at 100 %."""
+    """One pair at five sizes, in 4 GB at most. Hours: only if asked for."""
+    return {"sizes": sizes_sheet(_painted(engine, pair, size=size, memory=4e9) for size in SIZES)}
+
+
+def sizes_sheet(pictures: Iterable[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    """All made as small as the first, and below a piece of each at 100 %."""
     wholes, pieces = [], []
-    for size in SIZES:
-        picture = _painted(engine, pair, size=size)
+    width = height = 0
+    for picture in pictures:
         pixels = Image.fromarray(np.rint(255 * picture).astype(np.uint8))
-        width, height = SIZES[0], SIZES[0] * pixels.height // pixels.width
+        width, height = (width, height) if width else pixels.size
         wholes.append(np.asarray(pixels.resize((width, height), Image.Resampling.BOX)) / 255)
         left, top = (pixels.width - width) // 2, (pixels.height - height) // 2
         pieces.append(np.asarray(pixels.crop((left, top, left + width, top + height))) / 255)
-    return {"sizes": np.concatenate([np.concatenate(row, 1) for row in (wholes, pieces)])}
+    return np.concatenate([np.concatenate(row, 1) for row in (wholes, pieces)])
 
 
 def _crops(engine: Engine, pair: Pair) -> Pictures:
