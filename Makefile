@@ -72,7 +72,7 @@ judge: $(TEST)/bench ## measure what was painted of the pairs to judge by, and f
 	$(TEST)/bin/python tests/benchmarks/judging/fetch.py
 	$(TEST)/bin/python tests/benchmarks/judging/judge.py table
 
-gallery: $(TEST)/ready ## paint the pictures of the docs again: ten minutes
+gallery: $(TEST)/ready ## paint the pictures of the docs again: an hour
 	$(TEST)/bin/python tests/benchmarks/gallery.py $(PICTURES)
 
 artifacts: $(TEST)/ready ## export the bundles that ship again, byte for byte

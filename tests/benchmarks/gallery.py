@@ -35,7 +35,10 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "content-weight": [
         {"content_weight": weight, "size": 256, "iterations": 14} for weight in (2.0, 8.0, 32.0)
     ],
-    "averaging": [{"preset": "crowsonkb", "averaging": share} for share in (0.0, 0.99)],
+    "averaging": [
+        {"preset": "crowsonkb", "averaging": share, "size": 192, "iterations": 80}
+        for share in (0.0, 0.9, 0.99)
+    ],
 }
 """Each a file: what is set, from left to right."""
 Pair = tuple[Path, Path]
