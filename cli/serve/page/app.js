@@ -73,8 +73,10 @@ async function route() {
 
 /** A job that was begun elsewhere or before: its pictures and settings are what is chosen. */
 async function open(id) {
+  const left = () => location.hash !== `#/job/${id}`; // for something else, before it was there
   try {
     const job = await load(id);
+    if (left()) return;
     const name = job.pictures.content;
     const url = `/jobs/${id}/pictures/content.jpg`;
     clearProblems();
@@ -85,6 +87,7 @@ async function open(id) {
     chosen.adopt(job.settings);
     watch(job);
   } catch (problem) {
+    if (left()) return;
     leave();
     showPhoto();
     tell("photo-problem", problem);

@@ -8,6 +8,7 @@ const PAGE = 24;
 const WORDS = { queued: "waiting", running: "being painted", paused: "paused", failed: "not painted", cancelled: "stopped" };
 
 let oldest = 1e12;
+let asked = null; // what is being loaded: answers to what was asked before are dropped
 
 export function initGallery() {
   $("older").onclick = more;
@@ -15,14 +16,18 @@ export function initGallery() {
 
 export function openGallery() {
   oldest = 1e12;
+  asked = null;
   $("cards").replaceChildren();
   return more();
 }
 
 async function more() {
+  if (asked) return;
+  const own = (asked = {});
   tell("gallery-problem", null);
   try {
     const { jobs } = await getJson(`/jobs?limit=${PAGE}&before=${oldest}`);
+    if (own !== asked) return;
     const first = $("cards").children.length;
     $("cards").append(...jobs.map(card));
     oldest = jobs.at(-1)?.created ?? 0;
@@ -30,7 +35,9 @@ async function more() {
     if (first && jobs.length) $("cards").children[first].querySelector("a").focus();
     says();
   } catch (problem) {
-    tell("gallery-problem", problem);
+    if (own === asked) tell("gallery-problem", problem);
+  } finally {
+    if (own === asked) asked = null;
   }
 }
 
