@@ -52,12 +52,12 @@ def has_terminal() -> bool:
     return is_terminal and os.environ.get("TERM") != "dumb"
 
 
-def suited(files: Mapping[str, Any], json: T, quiet: T, drawn: T, lines: T) -> T:
+def suited(files: Mapping[str, Any], events: T, silence: T, drawn: T, lines: T) -> T:
     """Which of these kinds of report suits ``--json``, ``--quiet`` and the kind of stderr."""
     if files.get("json"):
-        return json
+        return events
     if files.get("quiet"):
-        return quiet
+        return silence
     return drawn if has_terminal() else lines
 
 

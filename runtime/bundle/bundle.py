@@ -11,7 +11,8 @@ from pathlib import Path
 
 from impasto.runtime.errors import BundleError
 
-from .checks import check_graph, check_manifest, check_ports
+from .checks import check_manifest
+from .graph_checks import check_graph, check_ports
 from .manifest import CONFORMANCE, FILE_NAME, WEIGHTS, File, Manifest
 from .random import make_weights
 from .scan import Contents

@@ -1,4 +1,4 @@
-"""That a manifest makes sense, and that its graphs are those that it describes.
+"""That a manifest makes sense. That its graphs are those that it describes: graph_checks.
 
 The rest of the runtime relies on what is checked here: every name that is referred to is there, in
 the order in which it is used, with the shapes that follow from the terms; and numbers are small
@@ -23,14 +23,10 @@ from .manifest import (
     Objective,
     Shape,
 )
-from .scan import Contents, Port, scan
 from .signatures import MOST_CHANNELS, MOST_FLOATS, expected_signatures, short, term_faults
 
-OPSETS = range(17, 19)
-FLOAT32 = 1
 NAME = r"[A-Za-z0-9][\w-]*(\.\w+)*"
 """Of a layer, a term, an objective, a pooling or a preset."""
-MOST_NODES = 20_000
 MOST_BYTES = {".onnx": 1 << 22, ".bin": 1 << 31, ".json": 1 << 22}
 MOST_ENTRIES = 100
 """Of what there is several of: files, layers, terms ..."""
@@ -45,22 +41,6 @@ MOST_RANDOM = 1 << 28
 """Bytes of weights that are made: no file stands behind them."""
 MOST_RATE, MOST_WINDOW = 192_000, 1 << 16
 
-OPERATORS = frozenset(
-    word
-    for line in (
-        "Abs Add And ArgMax AveragePool BatchNormalization Cast Ceil Clip Concat Constant",
-        "ConstantOfShape Conv Cos DepthToSpace Div Einsum Equal Erf Exp Expand Flatten Floor",
-        "Gather GatherElements GatherND Gemm Greater GreaterOrEqual HardSigmoid Identity LeakyRelu",
-        "Less LessOrEqual Log MatMul Max MaxPool Min Mod Mul Neg Not Or Pad Pow Range Reciprocal",
-        "ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare",
-        "Relu Reshape Resize Round ScatterElements ScatterND Shape Sigmoid Sign Sin Size Slice",
-        "Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh Tile Transpose Trilu",
-        "Unsqueeze Where",
-    )
-    for word in line.split()
-)
-"""Standard operators without control flow, functions, files or randomness."""
-
 
 def check_manifest(manifest: Manifest, source: Path) -> None:
     """What the types allow and the runtime cannot work with.
@@ -70,53 +50,6 @@ def check_manifest(manifest: Manifest, source: Path) -> None:
     """
     for fault in _faults(manifest):
         raise BundleError(f"{source}: {fault}: export the bundle again")
-
-
-def check_graph(path: Path, content: bytes) -> Contents:
-    """Its contents, if they are standard operators of the right opset, and what they refer to."""
-    try:
-        found = scan(content)
-    except ValueError as error:
-        raise BundleError(f"{path}: not an ONNX file: {error}") from None
-    if unknown := sorted(set(found.operators) - OPERATORS):
-        raise BundleError(f"{path}: operators that a bundle cannot have: {', '.join(unknown)}")
-    if found.others:
-        others = ", ".join(sorted(found.others))
-        raise BundleError(f"{path}: more than operators and dense tensors: {others}")
-    if set(found.opsets) != {""} or found.opsets[""] not in OPSETS:
-        raise BundleError(f"{path}: opsets {found.opsets}, but a bundle's are 17 or 18")
-    if strangers := sorted(found.locations - {WEIGHTS}):
-        raise BundleError(f"{path}: it refers to other files: {', '.join(strangers)}")
-    if len(found.nodes) > MOST_NODES:
-        raise BundleError(f"{path}: {len(found.nodes)} operators, but at most {MOST_NODES} may be")
-    return found
-
-
-def check_ports(manifest: Manifest, file: str, contents: Contents, path: Path) -> None:
-    """That a graph takes and gives what the manifest says, in that order."""
-    names = {stand_in: name for name, stand_in in manifest.winograd.items()}
-    signature = manifest.signatures.get(names.get(file, file))
-    if signature is None:
-        return  # a file that nothing refers to is never opened
-    pairs = ((signature.inputs, contents.inputs), (signature.outputs, contents.outputs))
-    for what, (said, found) in zip(("inputs", "outputs"), pairs, strict=True):
-        if list(said.items()) != [(name, port.shape) for name, port in found.items()]:
-            raise BundleError(
-                f"{path}: its {what} are not those in the manifest ({_difference(said, found)}): "
-                "export the bundle again"
-            )
-        for name, port in found.items():
-            if port.kind != FLOAT32:
-                raise BundleError(f"{path}: {name} is not float32: export the bundle again")
-
-
-def _difference(said: Mapping[str, Shape], found: Mapping[str, Port]) -> str:
-    for name, shape in said.items():
-        if name not in found:
-            return f"{name[:60]!r} is missing"
-        if found[name].shape != shape:
-            return f"{name[:60]!r} is {str(found[name].shape)[:60]}"
-    return "more, or another order"
 
 
 def _faults(manifest: Manifest) -> Iterator[str]:

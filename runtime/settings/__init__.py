@@ -2,9 +2,10 @@
 
 from .fields import About, Described, Group, check_all, check_keywords, describe, setting
 from .files import Files
-from .machine import Machine, MachineKeywords, OwnKeywords, RunKeywords
+from .keywords import MachineKeywords, OwnKeywords, RunKeywords, SettingsKeywords
+from .machine import Machine
 from .resolve import resolve, shares, term_weights
-from .settings import Settings, SettingsKeywords
+from .settings import Settings
 
 __all__ = [
     "About",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypedDict
+from typing import ClassVar, Literal
 
 from impasto.runtime.machine import memory as memory_module
 
 from .fields import LOSSES, PAINTING, SOUNDS, Group, setting
-from .settings import SettingsKeywords
 
 Convolutions = Literal["auto", "plain", "winograd"]
 
@@ -79,26 +78,3 @@ class Machine:
         least=1,
         commands=READING,
     )
-
-
-class MachineKeywords(TypedDict, total=False):
-    """What Engine.load takes of Machine; None leaves the default."""
-
-    device: str | None
-    threads: int | None
-    convolutions: Convolutions | None
-    tf32: bool | None
-    cuda_graphs: bool | None
-    memory: int | str | None
-
-
-class OwnKeywords(TypedDict, total=False):
-    """What of Machine is each run's own."""
-
-    memory: int | str | None
-    deadline: float | None
-    max_pixels: int | None
-
-
-class RunKeywords(SettingsKeywords, OwnKeywords, total=False):
-    """What a run takes: Settings, and what of Machine is its own."""

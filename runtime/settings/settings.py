@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypedDict
+from typing import ClassVar, Literal
 
 from impasto.runtime import records
 from impasto.runtime.errors import SettingError
@@ -266,40 +265,3 @@ class Settings:
             field.check(getattr(found, name))
         check_excluded(cls, {name: value for name, value in vars(found).items() if name in SIZES})
         return found
-
-
-class SettingsKeywords(TypedDict, total=False):
-    """What a user may give of Settings; None leaves the preset's value."""
-
-    preset: str | None
-    objective: str | None
-    pooling: str | None
-    size: int | Original | None
-    width: int | None
-    height: int | None
-    megapixels: float | None
-    min_size: int | None
-    init: Init | None
-    init_noise: float | None
-    seed: int | None
-    detail: float | None
-    style_scale: float | None
-    color: Color | None
-    color_strength: float | None
-    alpha: Alpha | None
-    blend: Sequence[float] | None
-    content_weight: float | None
-    style_weight: float | None
-    tv_weight: float | None
-    weights: Mapping[str, float] | None
-    content_layer: str | None
-    quality: Quality | None
-    iterations: int | None
-    schedule: Sequence[int] | None
-    optimizer: Optimizer | None
-    learning_rate: float | None
-    betas: Sequence[float] | None
-    averaging: float | None
-    history_size: int | None
-    preconditioner_pyramid: Sequence[float] | None
-    preconditioner_channels: float | None

@@ -30,6 +30,7 @@ FILL = """(settings) => {
         control.dispatchEvent(new Event("change"));
     }
 }"""
+ANSWERS = "performance.getEntriesByType('resource').filter((one) => one.name.includes('/jobs?'))"
 SHOWN = """() => Object.fromEntries(
     [...document.querySelectorAll("#more :is(input, select)")]
         .filter((one) => one.checkVisibility())
@@ -269,8 +270,8 @@ def test_the_gallery(visit: Visit, server: Server) -> None:
     card = page.locator(f"a[href='#/job/{id}']")
     card.wait_for()
     page.evaluate("for (let n = 0; n < 3; n++) dispatchEvent(new Event('hashchange'))")
-    page.wait_for_load_state("networkidle")  # opened again before the last answer was there
-    page.wait_for_timeout(300)
+    until(page, f"({ANSWERS}).length >= 4")  # it was opened again before there was an answer
+    page.wait_for_timeout(100)
     assert card.count() == 1
     assert "dog.png" in card.text_content()
     assert visitor.serious() == []
@@ -297,6 +298,27 @@ def test_the_gallery(visit: Visit, server: Server) -> None:
     page.wait_for_selector("#photo-problem:not([hidden])")
     assert "it was removed" in page.text_content("#photo-problem")
     visitor.expect(404)
+
+
+def test_a_job_that_is_slow_to_open_does_not_replace_a_later_one(
+    visit: Visit, server: Server
+) -> None:
+    slow, quick = (server.job({"size": 48, "iterations": 1, "seed": seed}) for seed in (21, 22))
+    for job in (slow, quick):
+        server.done(job["id"])
+    page = visit().open()
+    held: list[Any] = []
+    page.route(f"**/jobs/{slow['id']}", lambda route: held.append(route))
+    go = "(id) => { location.hash = `#/job/${id}`; }"
+    page.evaluate(go, slow["id"])
+    while not held:
+        page.wait_for_timeout(20)
+    page.evaluate(go, quick["id"])
+    until(page, "$('#set-seed').value === '22'")
+    with page.expect_response(f"**/jobs/{slow['id']}"):
+        held[0].continue_()
+    page.wait_for_timeout(300)
+    assert page.input_value("#set-seed") == "22"
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("dark", 390), ("light", 1280)])

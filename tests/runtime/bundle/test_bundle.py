@@ -17,7 +17,8 @@ import pytest
 from onnx import helper
 
 from impasto.runtime.bundle.bundle import Bundle
-from impasto.runtime.bundle.checks import check_graph, check_manifest
+from impasto.runtime.bundle.checks import check_manifest
+from impasto.runtime.bundle.graph_checks import check_graph
 from impasto.runtime.bundle.manifest import SCHEMA, Manifest
 from impasto.runtime.errors import BundleError
 

@@ -16,7 +16,8 @@ import pytest
 from onnx import TensorProto
 
 from impasto.runtime.bundle.bundle import Bundle
-from impasto.runtime.bundle.checks import check_graph, check_manifest, check_ports
+from impasto.runtime.bundle.checks import check_manifest
+from impasto.runtime.bundle.graph_checks import check_graph, check_ports
 from impasto.runtime.bundle.manifest import FILE_NAME, Manifest
 from impasto.runtime.errors import BundleError
 

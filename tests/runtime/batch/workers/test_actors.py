@@ -70,6 +70,7 @@ def test_two_nodes_paint_and_what_dies_costs_nothing(
     while len(actors()) < 2:  # the other one begins later where the machine is busy
         lines.append(process.stdout.readline())
         assert len(lines) < 10
+    assert len(actors()) == 2
     for actor in actors():
         actor.kill()
     out, said = process.communicate(timeout=120)
