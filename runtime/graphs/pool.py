@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable, Hashable, Mapping
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from impasto.runtime.bundle.bounds import check_bounds
 from impasto.runtime.bundle.bundle import Bundle
-from impasto.runtime.bundle.manifest import WEIGHTS
+from impasto.runtime.bundle.manifest import WEIGHTS, fix
 from impasto.runtime.machine.memory import Reservation, budget, reserve, trim
 from impasto.runtime.machine.processors import default_threads
 
@@ -29,6 +30,8 @@ SMALL = 12_000_000
 """Bytes of an idle graph that is kept: a larger one is opened again, which takes little."""
 ARENA = 1.3
 """What ONNX Runtime keeps for a graph, in units of what lives at once in it."""
+FLOAT = 4
+"""Bytes."""
 SESSION = 3_000_000
 """Bytes of a session without kernels and arena."""
 SIDES = (7, 9)
@@ -181,9 +184,16 @@ class Graphs:
         return None
 
     def _size(self, name: str, height: int, width: int, regions: int) -> int:
-        """Bytes of an idle graph, without its kernels."""
-        live = 4 * self.bundle.manifest.signatures[name].live(regions)
-        return SESSION + round(ARENA * live * height * width)
+        """Bytes of an idle graph, without its kernels.
+
+        An arena holds outputs too, and what a graph takes between, of which the optimizers' say
+        nothing: no less than its inputs and outputs is taken for it.
+        """
+        signature = self.bundle.manifest.signatures[name]
+        shapes = (*signature.inputs.values(), *signature.outputs.values())
+        floats = sum(math.prod(fix(shape, height, width, regions)) for shape in shapes)
+        live = max(signature.live(regions) * height * width, floats)
+        return SESSION + round(ARENA * FLOAT * live)
 
     def of_run(self, pixels: int, termination: Termination) -> RunGraphs:
         """The graphs as one run uses them, which evaluates so many pixels, all in all."""

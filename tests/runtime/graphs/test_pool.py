@@ -78,6 +78,21 @@ def test_idle_graphs_are_kept_counted_and_dropped(bundle: Bundle) -> None:
     assert not graphs._graphs
 
 
+def test_an_optimizers_graph_is_counted_for_what_its_arena_holds(bundle: Bundle) -> None:
+    """A large one was kept for its few kernels, with all the memory of its scale: 1.3 GB at 2048
+    pixels."""
+    graphs = Graphs(bundle, CPU, 2)
+    graphs.get("lbfgs.onnx", 64, 64)
+    outputs = 3 * 3 * 64 * 64 * 4
+    assert graphs.held > pool.SESSION + outputs
+    before = graphs.held
+    graph = graphs.get("lbfgs.onnx", 512, 512)
+    assert graph.outputs
+    del graph
+    assert graphs.held == before
+    assert len(graphs._graphs) == 1
+
+
 def test_what_may_be_kept_is_bounded(bundle: Bundle) -> None:
     graphs = Graphs(bundle, CPU, 2, kept=0)
     graphs.get("describe-gatys-avg.onnx", 32, 32)
