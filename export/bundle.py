@@ -33,7 +33,7 @@ from impasto.runtime.errors import Field, ImpastoError
 from . import verify
 from .additive import check_additive
 from .conformance import make_conformance
-from .graphs import Draft, add_loss, add_matching, add_objective, add_optimizers
+from .graphs import Draft, add_lbfgs_parts, add_loss, add_matching, add_objective, add_optimizers
 from .objective.encoder import Encoder, Geometry, measure
 from .objective.terms import Term, make_terms
 from .presets import presets_of
@@ -158,6 +158,7 @@ def _write(folder: Path, plan: Plan, history_size: int) -> None:
         }
         matching = add_matching(draft, plan.matched())
     optimizers = add_optimizers(draft, history_size)
+    parts = add_lbfgs_parts(draft) if encoder.tiled else None
     (levels,) = draft.signatures[optimizers.lbfgs].inputs["preconditioner"]
     assert isinstance(levels, int)
     manifest = Manifest(
@@ -175,6 +176,7 @@ def _write(folder: Path, plan: Plan, history_size: int) -> None:
         signatures=draft.signatures,
         winograd=draft.winograd,
         matching=matching,
+        lbfgs_parts=parts,
         files={path.name: _file(path) for path in sorted(folder.iterdir())},
         random=encoder.random,
         spectrogram=encoder.spectrogram,

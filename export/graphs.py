@@ -18,6 +18,7 @@ from impasto.runtime.bundle.manifest import (
     TARGETS,
     Graphs,
     Layer,
+    LBFGSParts,
     Optimizers,
     Pair,
     Shape,
@@ -39,7 +40,7 @@ from .objective.objective import (
     Statistics,
 )
 from .objective.terms import Term
-from .optimizers import LBFGS, Adam, Preconditioner
+from .optimizers import LBFGS, Adam, LBFGSPart, LBFGSSums, Preconditioner
 from .tensors import Layout
 from .tracing import trace
 
@@ -217,18 +218,50 @@ def add_optimizers(draft: Draft, history_size: int) -> Optimizers:
         "next_image": image, "s": image, "y": image, "rho": one, "next_gamma": one, "slope": one
     }  # fmt: skip
 
-    def put(
-        name: str, kind: type, arguments: Any, inputs: trace.Shapes, outputs: trace.Shapes
-    ) -> str:
-        shapes = tuple(inputs.items()), tuple(outputs.items())
-        model = _optimizer(kind, arguments, alignment, *shapes)
-        return draft.put(name, model.clone(), inputs, outputs)
-
     return Optimizers(
-        adam=put("adam.onnx", Adam, span, adam_in, adam_out),
-        lbfgs=put("lbfgs.onnx", LBFGS, (history_size, alignment, *span), lbfgs_in, lbfgs_out),
+        adam=_put(draft, "adam.onnx", Adam, span, adam_in, adam_out),
+        lbfgs=_put(
+            draft, "lbfgs.onnx", LBFGS, (history_size, alignment, *span), lbfgs_in, lbfgs_out
+        ),
         history_size=history_size,
     )
+
+
+def add_lbfgs_parts(draft: Draft) -> LBFGSParts:
+    """L-BFGS of an image in parts."""
+    one, image, canvas = (1,), draft.image, draft.encoder.canvas
+    alignment = draft.encoder.alignment
+    arguments = alignment, canvas.low, canvas.high
+    points: dict[str, Shape] = {
+        "image": image,
+        "gradient": image,
+        "previous_image": image,
+        "previous_gradient": image,
+    }
+    preconditioner = Preconditioner(alignment)
+    weights: dict[str, Shape] = {"preconditioner": (preconditioner.levels,), "channels": one}
+    sums_in: dict[str, Shape] = {**points, "mask": draft.mask, **weights}
+    sums_out: dict[str, Shape] = {"sums": (5,), "largest": one}
+    step_in: dict[str, Shape] = {**points, "step": one, **weights, "gamma": one, **sums_out}
+    step_out: dict[str, Shape] = {"next_image": image, "next_gamma": one}
+    rows, columns = (
+        -(-reach // unit) * unit
+        for reach, unit in zip(preconditioner.reach, alignment, strict=True)
+    )
+    return LBFGSParts(
+        sums=_put(draft, "lbfgs-sums.onnx", LBFGSSums, arguments, sums_in, sums_out),
+        step=_put(draft, "lbfgs-part.onnx", LBFGSPart, arguments, step_in, step_out),
+        margin=(0 if draft.encoder.height else rows, columns),
+    )
+
+
+def _put(
+    draft: Draft, name: str, kind: type, arguments: Any, inputs: trace.Shapes, outputs: trace.Shapes
+) -> str:
+    """Trace an optimizer's graph."""
+    shapes = tuple(inputs.items()), tuple(outputs.items())
+    model = _optimizer(kind, arguments, draft.encoder.alignment, *shapes)
+    return draft.put(name, model.clone(), inputs, outputs)
 
 
 @cache

@@ -83,17 +83,12 @@ class LBFGS(nn.Module):
         image-shaped.
         """
         s, y = image - previous_image, gradient - previous_gradient
-        curvature = _dot(s, y)
-        kept = curvature > CURVATURE * _dot(y, y)
-        rho = torch.where(kept, 1 / torch.where(kept, curvature, 1.0), 0.0)
         weighed = _dot(y, self.precondition(y, preconditioner, channels))
-        gamma = torch.where(kept, curvature / torch.where(kept, weighed, 1.0), gamma)
+        rho, gamma = _curvature(_dot(s, y), _dot(y, y), weighed, gamma)
 
         n = self.older
         all_s, all_y = [s, *pairs[:n]], [y, *pairs[n : 2 * n]]
-        # Without Or: WebGPU has all of this graph's operators but that one.
-        free = ~((image <= self.low) & (gradient > 0)) & ~((image >= self.high) & (gradient < 0))
-        free = free.to(image.dtype)
+        free = _free(image, gradient, self.low, self.high)
         inverse = self.inverse(
             gradient * free, all_s, all_y, [rho, *pairs[2 * n :]], (preconditioner, channels), gamma
         )
@@ -122,12 +117,107 @@ class LBFGS(nn.Module):
             alphas.append(rho[i] * _dot(s[i], q))
             q = q - alphas[i] * y[i]
         q = self.precondition(q, *weights)
-        largest = q.abs().amax((1, 2, 3)).clamp(min=1e-30)
-        first = FIRST_STEP * (self.high - self.low)
-        r = torch.where(gamma > 0, gamma, first / largest) * q
+        largest = q.abs().amax((1, 2, 3))
+        r = _scale(gamma, largest, self.high - self.low) * q
         for i in reversed(range(len(s))):
             r = r + s[i] * (alphas[i] - rho[i] * _dot(y[i], r))
         return r
+
+
+class LBFGSSums(nn.Module):
+    """What L-BFGS with one pair needs to know of the whole image, from a part of it.
+
+    A part reaches beyond the positions that are its own, where the mask is 1, by ``reach`` of the
+    preconditioner. Parts' sums add up, and the largest value is the largest of theirs.
+    """
+
+    def __init__(self, alignment: tuple[int, int], low: float, high: float) -> None:
+        """Of images whose rows and columns are multiples of ``alignment``."""
+        super().__init__()
+        self.low, self.high = low, high
+        self.precondition = Preconditioner(alignment)
+
+    def forward(
+        self,
+        image: torch.Tensor,
+        gradient: torch.Tensor,
+        previous_image: torch.Tensor,
+        previous_gradient: torch.Tensor,
+        mask: torch.Tensor,
+        preconditioner: torch.Tensor,
+        channels: torch.Tensor,
+    ) -> tuple[torch.Tensor, ...]:
+        """s.y, y.y, y.Py, s.q and y.Pq as (5,), and the largest value of Pq, (1,).
+
+        ``mask`` is (1, 1, height, width); q is the gradient where pixels are not held.
+        """
+        s, y = image - previous_image, gradient - previous_gradient
+        q = gradient * _free(image, gradient, self.low, self.high)
+        weighed = self.precondition(q, preconditioner, channels) * mask
+        of_y = self.precondition(y, preconditioner, channels) * mask
+        own = s * mask
+        products = [_dot(own, y), _dot(y * mask, y), _dot(of_y, y), _dot(own, q), _dot(weighed, y)]
+        return torch.cat(products), weighed.abs().amax((1, 2, 3))
+
+
+class LBFGSPart(nn.Module):
+    """The next image of a part, of the sums of all: as LBFGS, with the newest pair alone.
+
+    No pair is kept: s and y are made again of two images and gradients. So it takes the least
+    memory. With one pair the two-loop recursion is r = gamma P (q - alpha y) + beta s.
+    """
+
+    def __init__(self, alignment: tuple[int, int], low: float, high: float) -> None:
+        """Of images whose rows and columns are multiples of ``alignment``."""
+        super().__init__()
+        self.low, self.high = low, high
+        self.precondition = Preconditioner(alignment)
+
+    def forward(
+        self,
+        image: torch.Tensor,
+        gradient: torch.Tensor,
+        previous_image: torch.Tensor,
+        previous_gradient: torch.Tensor,
+        step: torch.Tensor,
+        preconditioner: torch.Tensor,
+        channels: torch.Tensor,
+        gamma: torch.Tensor,
+        sums: torch.Tensor,
+        largest: torch.Tensor,
+    ) -> tuple[torch.Tensor, ...]:
+        """Next image and gamma; ``sums`` and ``largest`` are the whole image's, see LBFGSSums."""
+        curvature, of_y, weighed, s_q, y_q = torch.split(sums, 1)
+        rho, gamma = _curvature(curvature, of_y, weighed, gamma)
+        scale = _scale(gamma, largest, self.high - self.low)
+        alpha = rho * s_q
+        beta = alpha - rho * scale * (y_q - alpha * weighed)
+        free = _free(image, gradient, self.low, self.high)
+        q = gradient * free - alpha * (gradient - previous_gradient)
+        inverse = scale * self.precondition(q, preconditioner, channels)
+        direction = -free * (inverse + beta * (image - previous_image))
+        return (image + step * direction).clamp(self.low, self.high), gamma
+
+
+def _free(image: torch.Tensor, gradient: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    """1 where a step is possible; 0 at a bound whose gradient points outward."""
+    # Without Or: WebGPU has all of these graphs' operators but that one.
+    free = ~((image <= low) & (gradient > 0)) & ~((image >= high) & (gradient < 0))
+    return free.to(image.dtype)
+
+
+def _curvature(
+    curvature: torch.Tensor, of_y: torch.Tensor, weighed: torch.Tensor, gamma: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rho and gamma from s.y, y.y and y.Py; without curvature 0 and the gamma before."""
+    kept = curvature > CURVATURE * of_y
+    rho = torch.where(kept, 1 / torch.where(kept, curvature, 1.0), 0.0)
+    return rho, torch.where(kept, curvature / torch.where(kept, weighed, 1.0), gamma)
+
+
+def _scale(gamma: torch.Tensor, largest: torch.Tensor, span: float) -> torch.Tensor:
+    """Of P q: gamma, or what makes the first step's ``largest`` value FIRST_STEP of the range."""
+    return torch.where(gamma > 0, gamma, FIRST_STEP * span / largest.clamp(min=1e-30))
 
 
 class Preconditioner(nn.Module):
@@ -146,6 +236,9 @@ class Preconditioner(nn.Module):
         halvings = [(side & -side).bit_length() - 1 for side in alignment]  # factors of 2
         self.levels = max(1, *halvings)  # one at least, so that no graph has an empty input
         self.halved = [[k < n for n in halvings] for k in range(self.levels)]
+        self.reach = tuple(3 * (2**n - 1) for n in halvings)
+        """How far a value depends on others: D_k sees 3 (2^k - 1) pixels beside the first of its
+        2^k, and D_k^T leads back as far."""
 
     def forward(
         self, v: torch.Tensor, preconditioner: torch.Tensor, channels: torch.Tensor

@@ -36,7 +36,7 @@ from .heads.neighbours import Match
 from .objective.encoder import Encoder
 from .objective.objective import Describe, Loss, Objective, Pullback, Statistics, in_rows
 from .objective.terms import Term
-from .optimizers import LBFGS, Adam
+from .optimizers import LBFGS, Adam, LBFGSPart, LBFGSSums
 from .tracing import trace
 
 Array = NDArray[np.float32]
@@ -68,9 +68,7 @@ def verify(folder: Path, encoder: Encoder, objectives: Mapping[str, Sequence[Ter
         ImpastoError: a figure is above 1e-4.
     """
     manifest = Manifest.from_json((folder / FILE_NAME).read_bytes(), str(folder))
-    optimizers, low, high = manifest.optimizers, manifest.canvas.low, manifest.canvas.high
-    lbfgs = LBFGS(optimizers.history_size, manifest.encoder.alignment, low, high)
-    modules: Modules = {optimizers.adam: (Adam(low, high), ()), optimizers.lbfgs: (lbfgs, ())}
+    modules = _optimizers(manifest)
     modules |= {file: (Match(), ()) for file in manifest.matching.values()}
     report = []
     for name, terms in objectives.items():
@@ -97,6 +95,20 @@ def verify(folder: Path, encoder: Encoder, objectives: Mapping[str, Sequence[Ter
                 f"{figure.error:.1e}, more than {TOLERANCE:.0e}: the bundle was not written"
             )
     return report
+
+
+def _optimizers(manifest: Manifest) -> Modules:
+    optimizers, parts = manifest.optimizers, manifest.lbfgs_parts
+    span = manifest.canvas.low, manifest.canvas.high
+    alignment = manifest.encoder.alignment
+    found: Modules = {
+        optimizers.adam: (Adam(*span), ()),
+        optimizers.lbfgs: (LBFGS(optimizers.history_size, alignment, *span), ()),
+    }
+    if parts:
+        found[parts.sums] = LBFGSSums(alignment, *span), ()
+        found[parts.step] = LBFGSPart(alignment, *span), ()
+    return found
 
 
 def _aligned(size: Pair, encoder: Encoder) -> Pair:

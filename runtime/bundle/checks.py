@@ -21,6 +21,7 @@ from .manifest import (
     WEIGHTS,
     Manifest,
     Objective,
+    Pair,
     Shape,
 )
 from .signatures import MOST_CHANNELS, MOST_FLOATS, expected_signatures, short, term_faults
@@ -119,6 +120,8 @@ def _encoder(manifest: Manifest) -> Iterator[str]:
     if not 1 <= manifest.optimizers.history_size <= MOST_HISTORY:
         size = short(manifest.optimizers.history_size)
         yield f"history_size: {size} must be 1 to {MOST_HISTORY}"
+    if manifest.lbfgs_parts:
+        yield from _margin(manifest, manifest.lbfgs_parts.margin)
 
 
 def _sound(manifest: Manifest) -> Iterator[str]:
@@ -140,10 +143,14 @@ def _sound(manifest: Manifest) -> Iterator[str]:
             yield "spectrogram: its canvas must have a channel for each bin, from 0 to 1"
 
 
-def _objective(manifest: Manifest, objective: Objective) -> Iterator[str]:
-    for margin, unit in zip(objective.margin, manifest.encoder.alignment, strict=True):
+def _margin(manifest: Manifest, margins: Pair) -> Iterator[str]:
+    for margin, unit in zip(margins, manifest.encoder.alignment, strict=True):
         if not 0 <= margin <= MOST_PIXELS or margin % unit:
             yield f"margin: {short(margin)} must be a multiple of the alignment, to {MOST_PIXELS}"
+
+
+def _objective(manifest: Manifest, objective: Objective) -> Iterator[str]:
+    yield from _margin(manifest, objective.margin)
     for term in objective.terms:
         if not re.fullmatch(NAME, term.name) or term.layer not in (*manifest.encoder.layers, IMAGE):
             yield f"term {term.name[:60]!r}: no such name, or no such layer"
@@ -218,7 +225,7 @@ def _signatures(manifest: Manifest) -> Iterator[str]:
 
 def _per_pixel(manifest: Manifest) -> Iterator[tuple[str, float]]:
     """What every graph may say: one that the plan does not ask, no more than those that it does."""
-    usual = (manifest.optimizers.adam, manifest.optimizers.lbfgs, *manifest.matching.values())
+    usual = (*manifest.optimizer_names(), *manifest.matching.values())
     yield from ((file, LEAST_PER_PIXEL) for file in usual)
     for objective in manifest.objectives.values():
         yield objective.loss, LEAST_PER_PIXEL

@@ -26,7 +26,7 @@ IMAGE = "image"
 REGIONS = "regions"
 """The side of a shape that is the number of regions, fixed when a graph is opened."""
 MOST_REGIONS = 8
-OPTIONAL = ("matching", "random", "spectrogram", "conformance")
+OPTIONAL = ("matching", "lbfgs_parts", "random", "spectrogram", "conformance")
 """Entries of the manifest that are missing where there is nothing to say."""
 
 Pair = tuple[int, int]
@@ -216,6 +216,16 @@ class Optimizers:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class LBFGSParts:
+    """The graphs of L-BFGS with one pair, of an image in parts: their sums, and then the step."""
+
+    sums: str
+    step: str
+    margin: Pair
+    """How far, in pixels, a part reaches beyond the positions that are its own."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Signature:
     """A graph's inputs and outputs, in order; all are float32."""
 
@@ -268,6 +278,8 @@ class Manifest:
     provenance: Provenance
     matching: dict[str, str] = dataclasses.field(default_factory=dict)
     """By layer, the graph that finds neighbours among its features."""
+    lbfgs_parts: LBFGSParts | None = None
+    """For images in tiles; bundles of before it have none, nor those without tiles."""
     random: Random | None = None
     """How the weights are made, where no file holds them."""
     spectrogram: Spectrogram | None = None
@@ -283,12 +295,21 @@ class Manifest:
 
     def graph_names(self) -> list[str]:
         """File names of all graphs but the Winograd ones."""
-        names = [self.optimizers.adam, self.optimizers.lbfgs, *self.matching.values()]
+        names = [*self.optimizer_names(), *self.matching.values()]
         for objective in self.objectives.values():
             names.append(objective.loss)
             for graphs in objective.poolings.values():
                 names += dataclasses.astuple(graphs)
         return names
+
+    def optimizer_names(self) -> list[str]:
+        """File names of the optimizers' graphs."""
+        parts = self.lbfgs_parts
+        return [
+            self.optimizers.adam,
+            self.optimizers.lbfgs,
+            *((parts.sums, parts.step) if parts else ()),
+        ]
 
     def to_json(self) -> str:
         """The text of ``manifest.json``."""

@@ -17,6 +17,7 @@ MOST_FLOATS = 1 << 26
 def expected_signatures(manifest: Manifest, image: Shape) -> dict[str, tuple[Shapes, Shapes]]:
     """Inputs and outputs of every graph, by file, for images of a shape."""
     found = dict(_optimizers(manifest, image)) | dict(_matching(manifest))
+    found |= dict(_lbfgs_parts(manifest, image))
     for objective in manifest.objectives.values():
         found |= dict(_graphs(objective, image))
     return found
@@ -111,6 +112,26 @@ def _optimizers(manifest: Manifest, image: Shape) -> Iterator[tuple[str, tuple[S
                 *(("next_image", image), ("s", image), ("y", image)),
                 *(("rho", one), ("next_gamma", one), ("slope", one)),
             ],
+        ),
+    )
+
+
+def _lbfgs_parts(manifest: Manifest, image: Shape) -> Iterator[tuple[str, tuple[Shapes, Shapes]]]:
+    """What L-BFGS' graphs of parts take and give, by file."""
+    parts, one = manifest.lbfgs_parts, (1,)
+    if parts is None:
+        return
+    levels = manifest.signatures[manifest.optimizers.lbfgs].inputs.get("preconditioner", ())
+    names = ("image", "gradient", "previous_image", "previous_gradient")
+    points: Shapes = [(name, image) for name in names]
+    weights: Shapes = [("preconditioner", levels), ("channels", one)]
+    found: Shapes = [("sums", (5,)), ("largest", one)]
+    yield parts.sums, ([*points, ("mask", (1, 1, *image[2:])), *weights], found)
+    yield (
+        parts.step,
+        (
+            [*points, ("step", one), *weights, ("gamma", one), *found],
+            [("next_image", image), ("next_gamma", one)],
         ),
     )
 

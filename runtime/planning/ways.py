@@ -29,6 +29,8 @@ AVERAGE_IMAGES = 3
 """The average of Adam's images, the next one, and what they are made of."""
 LBFGS_IMAGES = 20
 """Four slots, a new pair, and what its graph takes; two more for every pair that is kept."""
+PARTS_IMAGES = 8
+"""Four slots: with one pair L-BFGS of an image in tiles goes part by part, and keeps none."""
 ARENA, TILE_ARENA = 1.55, 1.4
 """What ONNX Runtime takes, in units of what lives at once, as it grows by powers of two. Tiles are
 there to keep to what was allowed."""
@@ -58,25 +60,31 @@ class Needed:
 def ways(needed: Needed, iterations: int, room: int) -> Iterator[Scale]:
     """Ways to do a scale, the fastest first."""
     way, settings = _Way(needed, iterations, room), needed.settings
-    optimizers = list(_optimizers(needed.manifest, settings))
+    optimizers = [*_optimizers(needed.manifest, settings)]
     for optimizer, history in optimizers:
-        if optimizer == settings.optimizer:
-            yield way.whole(optimizer, history)
+        yield way.whole(optimizer, history)
     channels = needed.manifest.canvas.channels
     for least in (as_pixels(GOOD_TILE, channels), as_pixels(LEAST_TILE, channels)):
-        for optimizer, history in optimizers:
+        for optimizer, history in [*optimizers, _least(needed.manifest, settings)]:
             scale = way.tiled(optimizer, history, least)
             if scale is not None:
                 yield scale
 
 
 def _optimizers(manifest: Manifest, settings: Settings) -> Iterator[tuple[Optimizer, int]]:
-    """L-BFGS with fewer and fewer pairs if it is wanted; Adam needs the least memory."""
+    """What is wanted: L-BFGS with fewer and fewer pairs."""
     most = settings.history_size or manifest.optimizers.history_size
     if settings.optimizer == "lbfgs":
         for history in sorted({most, min(most, 5), min(most, 3)}, reverse=True):
             yield "lbfgs", history
-    yield "adam", 0
+    else:
+        yield "adam", 0
+
+
+def _least(manifest: Manifest, settings: Settings) -> tuple[Optimizer, int]:
+    """What needs the least memory in tiles: L-BFGS in parts, if it is wanted and there."""
+    in_parts = settings.optimizer == "lbfgs" and manifest.lbfgs_parts
+    return ("lbfgs", 1) if in_parts else ("adam", 0)
 
 
 class _Way:
@@ -97,7 +105,7 @@ class _Way:
             name: FLOAT * manifest.signatures[graph].live(regions)
             for name, graph in vars(graphs).items()
         }
-        self._can_tile = manifest.encoder.tiled
+        self._can_tile, self._in_parts = manifest.encoder.tiled, manifest.lbfgs_parts is not None
         self._averages = int(settings.averaging > 0)
         self._blank = Scale(
             size=size,
@@ -127,7 +135,7 @@ class _Way:
         if not self._can_tile or least >= self._pixels // 2:
             return None
         per_pixel = TILE_ARENA * max(self._live["pullback"], self._live["statistics"])
-        needed = self._state(optimizer, history) + TILE_GRAPHS
+        needed = self._state(optimizer, history, self._in_parts) + TILE_GRAPHS
         pixels = max(least, min(self._pixels // 2, round((self._room - needed) / per_pixel)))
         margin = self._objective.margin
         shape = tile_shape(*self._padded, pixels, margin, self._alignment)
@@ -145,8 +153,10 @@ class _Way:
             work=1.5 * len(tiles) * math.prod(shape),
         )
 
-    def _state(self, optimizer: Optimizer, history: int) -> int:
+    def _state(self, optimizer: Optimizer, history: int, in_parts: bool = False) -> int:
         images = 2 * history + LBFGS_IMAGES if optimizer == "lbfgs" else ADAM_IMAGES
+        if in_parts and history == 1:
+            images = PARTS_IMAGES
         images += AVERAGE_IMAGES * self._averages + self._composed
         return images * self._image
 

@@ -29,7 +29,7 @@ from impasto.runtime.bundle.manifest import fix
 from impasto.runtime.graphs.device import Device
 from impasto.runtime.graphs.pool import Graphs
 from impasto.runtime.objective import Point, Slot
-from impasto.runtime.optimizers import LBFGS, Adam, Optimizer
+from impasto.runtime.optimizers import LBFGS, Adam, LBFGSInParts, Optimizer, lbfgs_parts
 from impasto.runtime.optimizers import adam as adam_module
 
 SIDE = 16
@@ -346,6 +346,74 @@ def test_lbfgs_is_a_dense_inverse_hessian(
         assert np.linalg.norm(found - expected) <= 1e-4 * np.linalg.norm(expected - x)
         x = found
     assert len(dense.pairs) == history_size
+
+
+@pytest.mark.parametrize("channels", [0.3, 1.0])
+def test_lbfgs_in_parts_is_lbfgs_with_one_pair(
+    graphs: Graphs, monkeypatch: pytest.MonkeyPatch, channels: float
+) -> None:
+    """Also at bounds, where a pair has no curvature, and after a proposal that was not taken."""
+    size, parts = (224, 240), graphs.bundle.manifest.lbfgs_parts
+    assert parts
+    settings = Settings(preconditioner_pyramid=USUAL, preconditioner_channels=channels)
+    monkeypatch.setattr(lbfgs_parts, "PART", 128 * 128)
+    parted = LBFGSInParts(graphs, parts, settings, size)
+    assert len({tile.own[0].start for tile in parted._tiles}) > 2
+    assert len({tile.own[1].start for tile in parted._tiles}) > 2
+    pair = Optimiser(LBFGS(graphs, settings, 1, (1, 3, *size))), Optimiser(parted)
+    device, random = Device("cpu"), np.random.default_rng(4)
+    image = random.choice([0.0, 0.25, 0.75, 1.0], (1, 3, *size)).astype(np.float32)
+    scale = random.uniform(0.5, 2.0, image.shape)
+    gradient = random.standard_normal(image.shape).astype(np.float32)
+    for curvature in (1.0, 0.3, -1.0, 2.0, 1.0):  # of the pair that this step leaves
+        at = device.upload(image), device.upload(gradient)
+        for step in (1.0, 0.3):
+            found = [device.empty(*image.shape) for _ in pair]
+            for optimiser, into in zip(pair, found, strict=True):
+                optimiser.propose(*at, step, into)
+            whole, in_parts = (into.numpy().astype(np.float64) for into in found)
+            moved = np.linalg.norm(whole - image)
+            assert np.linalg.norm(in_parts - whole) <= 1e-5 * moved
+            assert moved > 0
+        for optimiser in pair:
+            optimiser.accept(*at)
+        gradient = (gradient + curvature * scale * (whole - image)).astype(np.float32)
+        image = whole.astype(np.float32)
+
+
+def test_lbfgs_in_one_part_is_a_dense_inverse_hessian(graphs: Graphs) -> None:
+    parts = graphs.bundle.manifest.lbfgs_parts
+    assert parts
+    settings = Settings(preconditioner_pyramid=USUAL, preconditioner_channels=0.3)
+    optimiser = Optimiser(LBFGSInParts(graphs, parts, settings, (SIDE, SIDE)))
+    dense, function = DenseBFGS(USUAL, 1, 0.3), quadratic(2, -0.5, 1.5)
+    x = np.random.default_rng(2).choice([0.0, 0.25, 0.75, 1.0], SIZE).astype(np.float64)
+    for _ in range(5):
+        gradient = function(x)[1].astype(np.float32).astype(np.float64)
+        expected = dense.propose(x, gradient, 0.7)
+        found = propose(optimiser, x, gradient, 0.7)
+        assert np.linalg.norm(found - expected) <= 1e-4 * np.linalg.norm(expected - x)
+        x = found
+
+
+@pytest.mark.parametrize("alignment", [(16, 16), (2, 8), (1, 16), (12, 6), (1, 1)], ids=str)
+def test_the_pyramid_reaches_as_far_as_it_says(alignment: tuple[int, int]) -> None:
+    sides = [unit * -(-100 // unit) for unit in alignment]
+    preconditioner = Preconditioner(alignment)
+    one, weights = torch.ones(1).double(), torch.ones(preconditioner.levels).double()
+    reached = [0, 0]
+    for offset in range(max(alignment)):
+        place = [
+            side // 2 // unit * unit + offset % unit
+            for side, unit in zip(sides, alignment, strict=True)
+        ]
+        planes = torch.zeros(1, 1, *sides).double()
+        planes[0, 0, place[0], place[1]] = 1
+        where = preconditioner(planes, weights, one)[0, 0].nonzero()
+        for axis in (0, 1):
+            far = int((where[:, axis] - place[axis]).abs().max())
+            reached[axis] = max(reached[axis], far)
+    assert tuple(reached) == preconditioner.reach
 
 
 def test_a_pair_without_curvature_has_no_effect(make: Make, graphs: Graphs) -> None:

@@ -13,9 +13,12 @@ import pytest
 from numpy.typing import NDArray
 
 from impasto.runtime import CheckpointError, Engine, Run, SettingError, loop, read_checkpoint
+from impasto.runtime.optimizers import LBFGS, LBFGSInParts
 
 Picture = NDArray[np.float32]
 PLAIN = Path(__file__).parents[1] / "data" / "plain"
+IN_PARTS: dict[str, Any] = {"history_size": 1}
+"""With tiles."""
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +46,15 @@ def begin(engine: Engine, photo: Callable[..., Picture], in_tiles: Callable[...,
     return run
 
 
+def test_in_parts_the_losses_are_those_of_one_pair(begin: Any) -> None:
+    """Of L-BFGS, to rounding: the whole image has a graph of its own."""
+    parts, whole = begin("lbfgs", True, **IN_PARTS), begin("lbfgs", **IN_PARTS)
+    found = [step.loss for step in parts]
+    assert isinstance(parts._loop.level.optimizer, LBFGSInParts)
+    np.testing.assert_allclose(found, [step.loss for step in whole], rtol=1e-3)
+    assert isinstance(whole._loop.level.optimizer, LBFGS)
+
+
 def finished(run: Run, at: int) -> Iterator[Any]:
     """So many steps."""
     steps = iter(run)
@@ -67,19 +79,32 @@ def test_with_vgg19_the_bytes_are_those_of_a_run_that_never_stopped(
     assert again.loss == run.result().loss
 
 
-@pytest.mark.parametrize("tiled", [False, True])
-@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+@pytest.mark.parametrize(
+    ("optimizer", "tiled", "settings"),
+    [
+        ("lbfgs", False, {}),
+        ("lbfgs", True, {}),
+        ("lbfgs", True, IN_PARTS),
+        ("adam", False, {}),
+        ("adam", True, {}),
+    ],
+)
 def test_the_bytes_are_those_of_a_run_that_never_stopped(
-    begin: Any, engine: Engine, tmp_path: Path, optimizer: str, tiled: bool
+    begin: Any,
+    engine: Engine,
+    tmp_path: Path,
+    optimizer: str,
+    tiled: bool,
+    settings: dict[str, Any],
 ) -> None:
     """Stopped before the first step, within a scale, at its border, within the next, at the end."""
-    whole = begin(optimizer, tiled)
+    whole = begin(optimizer, tiled, **settings)
     losses = [step.loss for step in whole]
     whole.result().save(tmp_path / "whole.png")
     expected = (tmp_path / "whole.png").read_bytes()
     assert len(losses) == 7
     for at in (0, 2, 3, 5, 7):
-        run = begin(optimizer, tiled)
+        run = begin(optimizer, tiled, **settings)
         before = [step.loss for step in finished(run, at)]
         run.save(tmp_path / "run.checkpoint")
         again = engine.resume(tmp_path / "run.checkpoint")
@@ -90,17 +115,23 @@ def test_the_bytes_are_those_of_a_run_that_never_stopped(
         assert (tmp_path / "again.png").read_bytes() == expected
 
 
+@pytest.mark.parametrize(("tiled", "settings"), [(False, {}), (True, IN_PARTS)])
 def test_after_a_restart_of_the_optimizer(
-    begin: Any, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    begin: Any,
+    engine: Engine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tiled: bool,
+    settings: dict[str, Any],
 ) -> None:
     """With every iteration taken for idle, the optimizer forgets its pairs again and again."""
     monkeypatch.setattr(loop, "STALLED", 1e9)
     monkeypatch.setattr(loop, "PATIENCE", 2)
-    whole = begin("lbfgs", iterations=12)
+    whole = begin("lbfgs", tiled, iterations=12, **settings)
     losses = [step.loss for step in whole]
     assert whole.stopped == "converged"
     for at in range(len(losses)):
-        run = begin("lbfgs", iterations=12)
+        run = begin("lbfgs", tiled, iterations=12, **settings)
         before = [step.loss for step in finished(run, at)]
         run.save(tmp_path / "run.checkpoint")
         assert before + [s.loss for s in engine.resume(tmp_path / "run.checkpoint")] == losses

@@ -503,6 +503,7 @@ def wrapped(tmp_path: Path, made: Made) -> Path:
     }
     manifest["presets"] = {"own": {"about": "", "settings": {}}}
     manifest["winograd"] = {}
+    del manifest["lbfgs_parts"]
     kept = {"weights.bin", "adam.onnx", "lbfgs.onnx", f"loss-{first}.onnx", *graphs.values()}
     manifest["files"] = {name: manifest["files"][name] for name in kept}
     entry = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}

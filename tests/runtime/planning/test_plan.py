@@ -125,14 +125,19 @@ def test_every_scale_keeps_to_the_budget(
     assert found > tiled > 10
 
 
-def test_less_memory_means_a_shorter_history_then_tiles_then_adam(
-    manifest: Manifest, settings: Settings
+@pytest.mark.parametrize("in_parts", [True, False])
+def test_less_memory_means_a_shorter_history_then_tiles_then_parts(
+    manifest: Manifest, settings: Settings, in_parts: bool
 ) -> None:
-    """Large tiles come before the smallest ones; then it starts again with the full history."""
+    """Large tiles come before the smallest ones; then it starts again with the full history.
+
+    Bundles of before L-BFGS went in parts have Adam in its place.
+    """
+    last = ("lbfgs", 1) if in_parts else ("adam", 0)
+    if not in_parts:
+        manifest = dataclasses.replace(manifest, lbfgs_parts=None)
     histories = [("lbfgs", 10), ("lbfgs", 5), ("lbfgs", 3)]
-    ways = [(False, *way) for way in histories] + 2 * [
-        (True, *way) for way in [*histories, ("adam", 0)]
-    ]
+    ways = [(False, *way) for way in histories] + 2 * [(True, *way) for way in [*histories, last]]
     found = [
         (scale.tile_pixels is not None, scale.optimizer, scale.history)
         for scale in by_memory(manifest, settings)
@@ -140,8 +145,8 @@ def test_less_memory_means_a_shorter_history_then_tiles_then_adam(
     distinct = [way for way, following in pairwise([*found, None]) if way != following]
     remaining = iter(ways)
     assert all(way in remaining for way in distinct), distinct
-    assert {way[:2] for way in distinct} == {(False, "lbfgs"), (True, "lbfgs"), (True, "adam")}
-    assert {way[2] for way in distinct} == {10, 5, 3, 0}
+    assert {way[0] for way in distinct if way[1:] != last} == {True, False}
+    assert {way[1:] for way in distinct if way[0]} == {*histories, last}
 
 
 @pytest.mark.parametrize("size", [432, 800, 864, 1600])
