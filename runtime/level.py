@@ -69,7 +69,7 @@ class Level:
         self.objective: Objective = self._of_size(*padded, max(1, self._regions))
         self._targets, self._matched, self._maps = self._described(), Targets(), maps
         self.set_maps(maps)
-        self.optimizer: Optimizer = make_optimizer(graphs, plan.settings, self._stage, padded)
+        self.optimizer: Optimizer = make_optimizer(graphs, plan, scale, padded)
         self._slots = self.objective.slots(self.optimizer.points + 2)  # the best, and the next
         self._frame = self._framed()
 

@@ -226,7 +226,8 @@ class Settings:
         commands=HEARD,
     )
     preconditioner_pyramid: tuple[float, ...] = setting(
-        "L-BFGS' preconditioner: weight of each level, finest first; zeros are none.",
+        "L-BFGS' preconditioner at the two coarsest scales: weight of each level, finest first; "
+        "zeros are none, as at finer ones.",
         (3.0, 9.0, 27.0, 81.0),
         least=0,
         most=1e6,

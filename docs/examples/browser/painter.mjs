@@ -5,6 +5,7 @@ import { one, vector } from './bundle.mjs'
 import { clipped, cropped, even, padded, resample } from './pictures.mjs'
 
 const TOLERANCE = 0.1, RETRIES = 8, SHORTER = 0.3 // of steps that make the loss too large
+const SETTLING = 2 // scales, the coarsest, whose preconditioner favors low frequencies
 const STALLED = 1e-7, PATIENCE = 5, RESOLUTION = 1e-3
 
 /** A painter's settings: a preset of the bundle, what it leaves out, and what is given. */
@@ -23,13 +24,13 @@ export async function* paint(bundle, content, style, settings) {
   const finest = sizes.at(-1), counts = sizes.map((_, k) => iterations(settings, k, sizes.length))
   const pixels = sizes.reduce((sum, [h, w], k) => sum + h * w * counts[k], 0)
   const fit = (picture, [h, w]) => clipped(resample(picture, h, w), canvas)
-  const own = [style.height, style.width] // sizes are those of the pictures as they were given
+  const given = [style.height, style.width] // sizes are those of the pictures as they were given
   content = within(content, finest, canvas)
-  style = within(style, styleSize(own, finest, unit, settings), canvas)
+  style = within(style, styleSize(given, finest, unit, settings), canvas)
   let best, before
   for (const [scale, size] of sizes.entries()) {
     const first = fit(content, size)
-    const shape = styleSize(own, size, unit, settings)
+    const shape = styleSize(given, size, unit, settings)
     const targets = await describe(bundle, settings, padded(first, unit), padded(fit(style, shape), unit))
     let image = first
     if (best) {
@@ -37,7 +38,8 @@ export async function* paint(bundle, content, style, settings) {
       const added = resample(change, ...size)
       image = clipped({ ...first, data: first.data.map((v, i) => v + added.data[i]) }, canvas)
     }
-    for await (const state of descend(bundle, settings, padded(image, unit), targets, counts[scale], pixels)) {
+    const own = scale < SETTLING ? settings : { ...settings, preconditioner_pyramid: none(settings) }
+    for await (const state of descend(bundle, own, padded(image, unit), targets, counts[scale], pixels)) {
       const shown = () => cropped(state.best.picture, ...size)
       yield { scale, scales: sizes.length, iterations: counts[scale], size, ...state.told, image: shown }
       best = state.best.picture
@@ -46,6 +48,8 @@ export async function* paint(bundle, content, style, settings) {
     before = first
   }
 }
+
+const none = ({ preconditioner_pyramid }) => preconditioner_pyramid.map(() => 0)
 
 /** What the terms compare an image with: the content's features and the style's statistics. */
 export async function describe(bundle, { objective, pooling }, content, style) {
