@@ -40,7 +40,7 @@ from .objective.objective import (
     Statistics,
 )
 from .objective.terms import Term
-from .optimizers import LBFGS, Adam, LBFGSPart, LBFGSSums, Preconditioner
+from .optimizers import LBFGS, Adam, LBFGSPart, LBFGSProducts, Preconditioner
 from .tensors import Layout
 from .tracing import trace
 
@@ -240,16 +240,16 @@ def add_lbfgs_parts(draft: Draft) -> LBFGSParts:
     }
     preconditioner = Preconditioner(alignment)
     weights: dict[str, Shape] = {"preconditioner": (preconditioner.levels,), "channels": one}
-    sums_in: dict[str, Shape] = {**points, "mask": draft.mask, **weights}
-    sums_out: dict[str, Shape] = {"sums": (5,), "largest": one}
-    step_in: dict[str, Shape] = {**points, "step": one, **weights, "gamma": one, **sums_out}
+    inputs: dict[str, Shape] = {**points, "mask": draft.mask, **weights}
+    found: dict[str, Shape] = {"products": (5,), "largest": one}
+    step_in: dict[str, Shape] = {**points, "step": one, **weights, "gamma": one, **found}
     step_out: dict[str, Shape] = {"next_image": image, "next_gamma": one}
     rows, columns = (
         -(-reach // unit) * unit
         for reach, unit in zip(preconditioner.reach, alignment, strict=True)
     )
     return LBFGSParts(
-        sums=_put(draft, "lbfgs-sums.onnx", LBFGSSums, arguments, sums_in, sums_out),
+        products=_put(draft, "lbfgs-products.onnx", LBFGSProducts, arguments, inputs, found),
         step=_put(draft, "lbfgs-part.onnx", LBFGSPart, arguments, step_in, step_out),
         margin=(0 if draft.encoder.height else rows, columns),
     )

@@ -124,11 +124,11 @@ class LBFGS(nn.Module):
         return r
 
 
-class LBFGSSums(nn.Module):
+class LBFGSProducts(nn.Module):
     """What L-BFGS with one pair needs to know of the whole image, from a part of it.
 
     A part reaches beyond the positions that are its own, where the mask is 1, by ``reach`` of the
-    preconditioner. Parts' sums add up, and the largest value is the largest of theirs.
+    preconditioner. Parts' products add up, and the largest value is the largest of theirs.
     """
 
     def __init__(self, alignment: tuple[int, int], low: float, high: float) -> None:
@@ -161,7 +161,7 @@ class LBFGSSums(nn.Module):
 
 
 class LBFGSPart(nn.Module):
-    """The next image of a part, of the sums of all: as LBFGS, with the newest pair alone.
+    """The next image of a part, of the products of the whole: as LBFGS, with the newest pair alone.
 
     No pair is kept: s and y are made again of two images and gradients. So it takes the least
     memory. With one pair the two-loop recursion is r = gamma P (q - alpha y) + beta s.
@@ -183,11 +183,11 @@ class LBFGSPart(nn.Module):
         preconditioner: torch.Tensor,
         channels: torch.Tensor,
         gamma: torch.Tensor,
-        sums: torch.Tensor,
+        products: torch.Tensor,
         largest: torch.Tensor,
     ) -> tuple[torch.Tensor, ...]:
-        """Next image and gamma; ``sums`` and ``largest`` are the whole image's, see LBFGSSums."""
-        curvature, of_y, weighed, s_q, y_q = torch.split(sums, 1)
+        """Next image and gamma; ``products`` and ``largest`` are the whole's, see LBFGSProducts."""
+        curvature, of_y, weighed, s_q, y_q = torch.split(products, 1)
         rho, gamma = _curvature(curvature, of_y, weighed, gamma)
         scale = _scale(gamma, largest, self.high - self.low)
         alpha = rho * s_q

@@ -36,7 +36,7 @@ from .heads.neighbours import Match
 from .objective.encoder import Encoder
 from .objective.objective import Describe, Loss, Objective, Pullback, Statistics, in_rows
 from .objective.terms import Term
-from .optimizers import LBFGS, Adam, LBFGSPart, LBFGSSums
+from .optimizers import LBFGS, Adam, LBFGSPart, LBFGSProducts
 from .tracing import trace
 
 Array = NDArray[np.float32]
@@ -106,7 +106,7 @@ def _optimizers(manifest: Manifest) -> Modules:
         optimizers.lbfgs: (LBFGS(optimizers.history_size, alignment, *span), ()),
     }
     if parts:
-        found[parts.sums] = LBFGSSums(alignment, *span), ()
+        found[parts.products] = LBFGSProducts(alignment, *span), ()
         found[parts.step] = LBFGSPart(alignment, *span), ()
     return found
 

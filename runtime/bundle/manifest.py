@@ -217,9 +217,9 @@ class Optimizers:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LBFGSParts:
-    """The graphs of L-BFGS with one pair, of an image in parts: their sums, and then the step."""
+    """The graphs of L-BFGS with one pair, of an image in parts: its products, then its step."""
 
-    sums: str
+    products: str
     step: str
     margin: Pair
     """How far, in pixels, a part reaches beyond the positions that are its own."""
@@ -308,7 +308,7 @@ class Manifest:
         return [
             self.optimizers.adam,
             self.optimizers.lbfgs,
-            *((parts.sums, parts.step) if parts else ()),
+            *((parts.products, parts.step) if parts else ()),
         ]
 
     def to_json(self) -> str:

@@ -125,8 +125,8 @@ def _lbfgs_parts(manifest: Manifest, image: Shape) -> Iterator[tuple[str, tuple[
     names = ("image", "gradient", "previous_image", "previous_gradient")
     points: Shapes = [(name, image) for name in names]
     weights: Shapes = [("preconditioner", levels), ("channels", one)]
-    found: Shapes = [("sums", (5,)), ("largest", one)]
-    yield parts.sums, ([*points, ("mask", (1, 1, *image[2:])), *weights], found)
+    found: Shapes = [("products", (5,)), ("largest", one)]
+    yield parts.products, ([*points, ("mask", (1, 1, *image[2:])), *weights], found)
     yield (
         parts.step,
         (

@@ -1,7 +1,7 @@
 """L-BFGS with the newest pair alone, of an image in parts: it keeps two points, and no pair.
 
-lbfgs-sums.onnx gives what the step needs to know of the whole image, lbfgs-part.onnx the step. The
-result is that of lbfgs.onnx with one pair, to rounding.
+lbfgs-products.onnx gives what the step needs to know of the whole image, lbfgs-part.onnx the step.
+The result is that of lbfgs.onnx with one pair, to rounding.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class LBFGSInParts:
         alignment = graphs.bundle.manifest.encoder.alignment
         shape = tile_shape(*size, PART, parts.margin, alignment) or size
         self._tiles = cut(*size, shape, parts.margin, alignment)
-        self._sums, self._step = graphs.get(parts.sums, *shape), graphs.get(parts.step, *shape)
+        self._products = graphs.get(parts.products, *shape)
+        self._step = graphs.get(parts.step, *shape)
         upload = self._upload = graphs.device.upload
         self._weights = {
             "preconditioner": upload(np.array(settings.preconditioner_pyramid, np.float32)),
@@ -99,15 +100,15 @@ class LBFGSInParts:
         return LBFGSPartsMemory(arrays["gamma"], previous)
 
     def _found(self, images: Mapping[str, NDArray[np.float32]]) -> dict[str, OrtValue]:
-        """The sums of all parts, and the largest value there is."""
-        sums: NDArray[Any] = np.zeros(1)
+        """The products of all parts, added up, and the largest value there is."""
+        products: NDArray[Any] = np.zeros(1)
         largest: NDArray[Any] = np.zeros(1)
         for tile in self._tiles:
             windows = self._windows(images, tile) | {"mask": self._upload(tile.mask())}
-            found = self._sums.run(windows | self._weights)
-            sums = sums + found["sums"].numpy()
+            found = self._products.run(windows | self._weights)
+            products = products + found["products"].numpy()
             largest = np.maximum(largest, found["largest"].numpy())
-        return self._uploaded({"sums": sums, "largest": largest})
+        return self._uploaded({"products": products, "largest": largest})
 
     def _windows(
         self, images: Mapping[str, NDArray[np.float32]], tile: Tile

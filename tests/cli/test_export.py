@@ -59,7 +59,7 @@ def test_a_head_of_ones_own_from_export_to_picture(
     assert first.startswith("model: written")
     rows = {(graph, output): float(error) for graph, output, error in map(str.split, lines)}
     assert {name for name, _ in rows} == {
-        "adam.onnx", "lbfgs.onnx", "loss-gatys.onnx",
+        "adam.onnx", "lbfgs.onnx", "lbfgs-products.onnx", "lbfgs-part.onnx", "loss-gatys.onnx",
         "describe-gatys-avg.onnx", "step-gatys-avg.onnx", "statistics-gatys-avg.onnx",
         "pullback-gatys-avg.onnx",
     }  # fmt: skip

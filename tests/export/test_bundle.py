@@ -82,6 +82,8 @@ def test_an_export_is_a_bundle_and_replaces_an_older_one(exported: Any) -> None:
     assert set(bundle.files) == {
         "adam.onnx",
         "describe-gatys-max.onnx",
+        "lbfgs-part.onnx",
+        "lbfgs-products.onnx",
         "lbfgs.onnx",
         "loss-gatys.onnx",
         "pullback-gatys-max.onnx",
@@ -143,7 +145,7 @@ def test_a_changed_weight_is_found(copy: Path, exported: Any, layer: str) -> Non
             "statistics-gatys-max.onnx",
             "pullback-gatys-max.onnx",
         ),
-        *("loss-gatys.onnx", "adam.onnx", "lbfgs.onnx"),
+        *("loss-gatys.onnx", "adam.onnx", "lbfgs.onnx", "lbfgs-products.onnx", "lbfgs-part.onnx"),
     ],
 )
 def test_a_changed_graph_is_found(copy: Path, exported: Any, name: str) -> None:
