@@ -202,13 +202,9 @@ def add_optimizers(draft: Draft, history_size: int) -> Optimizers:
     adam_out = {"next_image": image, "next_count": one, "next_mean": image, "next_square": image}
     older = range(1, history_size)
     lbfgs_in: dict[str, Shape] = {
-        "image": image,
-        "gradient": image,
-        "previous_image": image,
-        "previous_gradient": image,
+        **_points(image),
         "step": one,
-        "preconditioner": (Preconditioner(alignment).levels,),
-        "channels": one,
+        **_weights(Preconditioner(alignment)),
         "gamma": one,
         **{f"s_{i}": image for i in older},
         **{f"y_{i}": image for i in older},
@@ -232,14 +228,8 @@ def add_lbfgs_parts(draft: Draft) -> LBFGSParts:
     one, image, canvas = (1,), draft.image, draft.encoder.canvas
     alignment = draft.encoder.alignment
     arguments = alignment, canvas.low, canvas.high
-    points: dict[str, Shape] = {
-        "image": image,
-        "gradient": image,
-        "previous_image": image,
-        "previous_gradient": image,
-    }
     preconditioner = Preconditioner(alignment)
-    weights: dict[str, Shape] = {"preconditioner": (preconditioner.levels,), "channels": one}
+    points, weights = _points(image), _weights(preconditioner)
     inputs: dict[str, Shape] = {**points, "mask": draft.mask, **weights}
     found: dict[str, Shape] = {"products": (5,), "largest": one}
     step_in: dict[str, Shape] = {**points, "step": one, **weights, "gamma": one, **found}
@@ -253,6 +243,16 @@ def add_lbfgs_parts(draft: Draft) -> LBFGSParts:
         step=_put(draft, "lbfgs-part.onnx", LBFGSPart, arguments, step_in, step_out),
         margin=(0 if draft.encoder.height else rows, columns),
     )
+
+
+def _points(image: Shape) -> dict[str, Shape]:
+    """Two of them: L-BFGS looks at the last two."""
+    names = ("image", "gradient", "previous_image", "previous_gradient")
+    return dict.fromkeys(names, image)
+
+
+def _weights(preconditioner: Preconditioner) -> dict[str, Shape]:
+    return {"preconditioner": (preconditioner.levels,), "channels": (1,)}
 
 
 def _put(

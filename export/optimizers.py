@@ -45,7 +45,23 @@ class Adam(nn.Module):
         return (image - step).clamp(self.low, self.high), count, mean, square
 
 
-class LBFGS(nn.Module):
+class _Projected(nn.Module):
+    """What L-BFGS' graphs share: a range, what is held at its bounds, and a preconditioner."""
+
+    def __init__(self, alignment: tuple[int, int], low: float, high: float) -> None:
+        """Of images whose rows and columns are multiples of ``alignment``."""
+        super().__init__()
+        self.low, self.high = low, high
+        self.precondition = Preconditioner(alignment)
+
+    def free(self, image: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+        """1 where a step is possible; 0 at a bound whose gradient points outward."""
+        # Without Or: WebGPU has all of these graphs' operators but that one.
+        free = ~((image <= self.low) & (gradient > 0)) & ~((image >= self.high) & (gradient < 0))
+        return free.to(image.dtype)
+
+
+class LBFGS(_Projected):
     """Projected, preconditioned L-BFGS: Nocedal & Wright, algorithm 7.4.
 
     Values at a bound whose gradient points outward are held for the step. The initial inverse
@@ -58,10 +74,8 @@ class LBFGS(nn.Module):
         self, history_size: int, alignment: tuple[int, int], low: float, high: float
     ) -> None:
         """Of images whose rows and columns are multiples of ``alignment``."""
-        super().__init__()
+        super().__init__(alignment, low, high)
         self.older = history_size - 1
-        self.low, self.high = low, high
-        self.precondition = Preconditioner(alignment)
 
     def forward(
         self,
@@ -88,7 +102,7 @@ class LBFGS(nn.Module):
 
         n = self.older
         all_s, all_y = [s, *pairs[:n]], [y, *pairs[n : 2 * n]]
-        free = _free(image, gradient, self.low, self.high)
+        free = self.free(image, gradient)
         inverse = self.inverse(
             gradient * free, all_s, all_y, [rho, *pairs[2 * n :]], (preconditioner, channels), gamma
         )
@@ -124,18 +138,12 @@ class LBFGS(nn.Module):
         return r
 
 
-class LBFGSProducts(nn.Module):
+class LBFGSProducts(_Projected):
     """What L-BFGS with one pair needs to know of the whole image, from a part of it.
 
     A part reaches beyond the positions that are its own, where the mask is 1, by ``reach`` of the
     preconditioner. Parts' products add up, and the largest value is the largest of theirs.
     """
-
-    def __init__(self, alignment: tuple[int, int], low: float, high: float) -> None:
-        """Of images whose rows and columns are multiples of ``alignment``."""
-        super().__init__()
-        self.low, self.high = low, high
-        self.precondition = Preconditioner(alignment)
 
     def forward(
         self,
@@ -152,7 +160,7 @@ class LBFGSProducts(nn.Module):
         ``mask`` is (1, 1, height, width); q is the gradient where pixels are not held.
         """
         s, y = image - previous_image, gradient - previous_gradient
-        q = gradient * _free(image, gradient, self.low, self.high)
+        q = gradient * self.free(image, gradient)
         weighed = self.precondition(q, preconditioner, channels) * mask
         of_y = self.precondition(y, preconditioner, channels) * mask
         own = s * mask
@@ -160,18 +168,12 @@ class LBFGSProducts(nn.Module):
         return torch.cat(products), weighed.abs().amax((1, 2, 3))
 
 
-class LBFGSPart(nn.Module):
+class LBFGSPart(_Projected):
     """The next image of a part, of the products of the whole: as LBFGS, with the newest pair alone.
 
     No pair is kept: s and y are made again of two images and gradients. So it takes the least
     memory. With one pair the two-loop recursion is r = gamma P (q - alpha y) + beta s.
     """
-
-    def __init__(self, alignment: tuple[int, int], low: float, high: float) -> None:
-        """Of images whose rows and columns are multiples of ``alignment``."""
-        super().__init__()
-        self.low, self.high = low, high
-        self.precondition = Preconditioner(alignment)
 
     def forward(
         self,
@@ -192,18 +194,11 @@ class LBFGSPart(nn.Module):
         scale = _scale(gamma, largest, self.high - self.low)
         alpha = rho * s_q
         beta = alpha - rho * scale * (y_q - alpha * weighed)
-        free = _free(image, gradient, self.low, self.high)
+        free = self.free(image, gradient)
         q = gradient * free - alpha * (gradient - previous_gradient)
         inverse = scale * self.precondition(q, preconditioner, channels)
         direction = -free * (inverse + beta * (image - previous_image))
         return (image + step * direction).clamp(self.low, self.high), gamma
-
-
-def _free(image: torch.Tensor, gradient: torch.Tensor, low: float, high: float) -> torch.Tensor:
-    """1 where a step is possible; 0 at a bound whose gradient points outward."""
-    # Without Or: WebGPU has all of these graphs' operators but that one.
-    free = ~((image <= low) & (gradient > 0)) & ~((image >= high) & (gradient < 0))
-    return free.to(image.dtype)
 
 
 def _curvature(

@@ -9,6 +9,8 @@ from .manifest import MAPS, OWN, REGIONS, TARGETS, Input, Manifest, Objective, S
 
 Shapes = list[tuple[str, Shape]]
 """Of inputs or outputs, in order."""
+POINTS = ("image", "gradient", "previous_image", "previous_gradient")
+"""What L-BFGS looks at."""
 MOST_CHANNELS = 1 << 16
 MOST_FLOATS = 1 << 26
 """Of all statistics, and of a shape that does not grow with the picture."""
@@ -99,11 +101,10 @@ def _optimizers(manifest: Manifest, image: Shape) -> Iterator[tuple[str, tuple[S
         ),
     )
     older = range(1, manifest.optimizers.history_size)
-    images = ("image", "gradient", "previous_image", "previous_gradient")
     yield (
         manifest.optimizers.lbfgs,
         (
-            [(name, image) for name in images]
+            [(name, image) for name in POINTS]
             + [("step", one), ("preconditioner", levels), ("channels", one), ("gamma", one)]
             + [(f"s_{i}", image) for i in older]
             + [(f"y_{i}", image) for i in older]
@@ -122,8 +123,7 @@ def _lbfgs_parts(manifest: Manifest, image: Shape) -> Iterator[tuple[str, tuple[
     if parts is None:
         return
     levels = manifest.signatures[manifest.optimizers.lbfgs].inputs.get("preconditioner", ())
-    names = ("image", "gradient", "previous_image", "previous_gradient")
-    points: Shapes = [(name, image) for name in names]
+    points: Shapes = [(name, image) for name in POINTS]
     weights: Shapes = [("preconditioner", levels), ("channels", one)]
     found: Shapes = [("products", (5,)), ("largest", one)]
     yield parts.products, ([*points, ("mask", (1, 1, *image[2:])), *weights], found)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.graphs.device import OrtValue
+from impasto.runtime.graphs.device import Device, OrtValue
 from impasto.runtime.graphs.pool import AnyGraphs
 from impasto.runtime.objective import Point
 from impasto.runtime.settings import Settings
@@ -31,6 +31,14 @@ class LBFGSMemory:
         return not self.pairs
 
 
+def preconditioner(device: Device, settings: Settings) -> dict[str, OrtValue]:
+    """What the graphs take of the settings."""
+    return {
+        "preconditioner": device.upload(np.array(settings.preconditioner_pyramid, np.float32)),
+        "channels": device.upload(np.array([settings.preconditioner_channels], np.float32)),
+    }
+
+
 class LBFGS:
     """Handles move from place to place in the memory; nothing is copied."""
 
@@ -49,10 +57,7 @@ class LBFGS:
         self._older = optimizers.history_size - 1
         self._kept = min(history, optimizers.history_size) - 1
         upload = self._upload = graphs.device.upload
-        self._weights = {
-            "preconditioner": upload(np.array(settings.preconditioner_pyramid, np.float32)),
-            "channels": upload(np.array([settings.preconditioner_channels], np.float32)),
-        }
+        self._weights = preconditioner(graphs.device, settings)
         blank, self._zero = upload(np.zeros(shape, np.float32)), upload(np.zeros(1, np.float32))
         self._no_pair: Pair = (blank, blank, self._zero)
 

@@ -20,6 +20,8 @@ from impasto.runtime.objective import Point
 from impasto.runtime.objective.tiles import Tile, cut, tile_shape
 from impasto.runtime.settings import Settings
 
+from .lbfgs import preconditioner
+
 PART = 500_000
 """Pixels of a part, at most. What a graph needs beyond its outputs is that of a part."""
 
@@ -51,11 +53,8 @@ class LBFGSInParts:
         self._tiles = cut(*size, shape, parts.margin, alignment)
         self._products = graphs.get(parts.products, *shape)
         self._step = graphs.get(parts.step, *shape)
-        upload = self._upload = graphs.device.upload
-        self._weights = {
-            "preconditioner": upload(np.array(settings.preconditioner_pyramid, np.float32)),
-            "channels": upload(np.array([settings.preconditioner_channels], np.float32)),
-        }
+        self._upload = graphs.device.upload
+        self._weights = preconditioner(graphs.device, settings)
 
     def start(self) -> LBFGSPartsMemory:
         """See Optimizer."""

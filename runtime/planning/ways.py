@@ -69,6 +69,9 @@ def ways(needed: Needed, iterations: int, room: int) -> Iterator[Scale]:
             scale = way.tiled(optimizer, history, least)
             if scale is not None:
                 yield scale
+    last = way.tiled("adam", 0, as_pixels(LEAST_TILE, channels))  # two images less than in parts
+    if last is not None:
+        yield last
 
 
 def _optimizers(manifest: Manifest, settings: Settings) -> Iterator[tuple[Optimizer, int]]:

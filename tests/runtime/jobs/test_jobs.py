@@ -183,7 +183,7 @@ def test_a_plan_is_for_the_memory_of_the_pool(engine: Engine, pair: Pair) -> Non
         assert 1_000_000_000 < pool.memory < 2_000_000_000
         with pytest.raises(SettingError, match="memory"):
             pool.submit(*pair, size=16000, optimizer="lbfgs")
-        large = pool.submit(*pair, size=2000, iterations=1, memory="900MB")
+        large = pool.submit(*pair, size=2000, iterations=1, memory="800MB")
         assert large.plan.scales[-1].tile_pixels
         large.cancel()
 

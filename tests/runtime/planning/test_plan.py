@@ -138,6 +138,7 @@ def test_less_memory_means_a_shorter_history_then_tiles_then_parts(
         manifest = dataclasses.replace(manifest, lbfgs_parts=None)
     histories = [("lbfgs", 10), ("lbfgs", 5), ("lbfgs", 3)]
     ways = [(False, *way) for way in histories] + 2 * [(True, *way) for way in [*histories, last]]
+    ways.append((True, "adam", 0))
     found = [
         (scale.tile_pixels is not None, scale.optimizer, scale.history)
         for scale in by_memory(manifest, settings)
@@ -146,7 +147,7 @@ def test_less_memory_means_a_shorter_history_then_tiles_then_parts(
     remaining = iter(ways)
     assert all(way in remaining for way in distinct), distinct
     assert {way[0] for way in distinct if way[1:] != last} == {True, False}
-    assert {way[1:] for way in distinct if way[0]} == {*histories, last}
+    assert {way[1:] for way in distinct if way[0]} == {*histories, last, ("adam", 0)}
 
 
 @pytest.mark.parametrize("size", [432, 800, 864, 1600])
