@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from impasto.runtime.bundle.manifest import MAPS, Pair, fix
+from impasto.runtime.bundle.shapes import Pair, fix
+from impasto.runtime.bundle.sources import MAPS
 from impasto.runtime.errors import ImpastoError
 from impasto.runtime.objective.tiles import cut
 

@@ -21,13 +21,13 @@ from impasto.runtime.bundle.manifest import (
     File,
     Layer,
     Manifest,
-    Pair,
     Provenance,
     with_regions,
 )
 from impasto.runtime.bundle.manifest import Encoder as EncoderEntry
 from impasto.runtime.bundle.manifest import Objective as ObjectiveEntry
 from impasto.runtime.bundle.random import make_weights
+from impasto.runtime.bundle.shapes import Pair
 from impasto.runtime.errors import Field, ImpastoError
 
 from . import verify

@@ -12,20 +12,9 @@ from typing import Any
 import onnx_ir as ir
 import torch
 
-from impasto.runtime.bundle.manifest import (
-    MAPS,
-    REGIONS,
-    TARGETS,
-    Graphs,
-    Layer,
-    LBFGSParts,
-    Optimizers,
-    Pair,
-    Shape,
-    Signature,
-    Source,
-    fix,
-)
+from impasto.runtime.bundle.manifest import Graphs, Layer, LBFGSParts, Optimizers, Signature
+from impasto.runtime.bundle.shapes import REGIONS, Pair, Shape, fix
+from impasto.runtime.bundle.sources import MAPS, TARGETS, Source
 
 from . import winograd
 from .heads.neighbours import Match

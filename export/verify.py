@@ -16,16 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from impasto.runtime.bundle.manifest import (
-    FILE_NAME,
-    MAPS,
-    Canvas,
-    Manifest,
-    Pair,
-    Signature,
-    Source,
-    fix,
-)
+from impasto.runtime.bundle.manifest import FILE_NAME, Canvas, Manifest, Signature
+from impasto.runtime.bundle.shapes import Pair, fix
+from impasto.runtime.bundle.sources import MAPS, Source
 from impasto.runtime.errors import ImpastoError
 from impasto.runtime.graphs.device import onnxruntime
 from impasto.runtime.objective.factors import with_factors

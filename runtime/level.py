@@ -9,7 +9,8 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from .bundle.manifest import Pair, Term, fix
+from .bundle.manifest import Term
+from .bundle.shapes import Pair, fix
 from .graphs.device import OrtValue
 from .graphs.pool import AnyGraphs
 from .inputs import Pictures

@@ -10,7 +10,8 @@ import torch
 from impasto.export.objective.encoder import Encoder
 from impasto.export.objective.objective import DESCRIBED
 from impasto.export.objective.terms import Term
-from impasto.runtime.bundle.manifest import Manifest, Pair
+from impasto.runtime.bundle.manifest import Manifest
+from impasto.runtime.bundle.shapes import Pair
 from impasto.runtime.conformance import expected, probes
 from impasto.runtime.conformance.probes import IMAGE, STREAMS
 

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from impasto.export.optimizers import LBFGS, Adam
-from impasto.runtime.bundle.manifest import Manifest, Pair
+from impasto.runtime.bundle.manifest import Manifest
+from impasto.runtime.bundle.shapes import Pair
 from impasto.runtime.conformance import expected, probes
 from impasto.runtime.conformance.probes import CONTENT
 

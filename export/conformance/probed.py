@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from impasto.export.objective.encoder import Encoder
 from impasto.export.objective.objective import ALL, DESCRIBED, Describe, Objective
 from impasto.export.objective.terms import Term
-from impasto.runtime.bundle.manifest import Manifest, Pair
+from impasto.runtime.bundle.manifest import Manifest
+from impasto.runtime.bundle.shapes import Pair
 from impasto.runtime.conformance import probes
 from impasto.runtime.conformance.probes import CONTENT, STREAMS, STYLE, sketch
 from impasto.runtime.objective.factors import with_factors

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from impasto.runtime.bundle.manifest import Source
+from impasto.runtime.bundle.sources import Source
 
 from .content import Content
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import torch
 
-from impasto.runtime.bundle.manifest import Source
+from impasto.runtime.bundle.sources import Source
 
 from .head import Head, masked
 

@@ -33,8 +33,9 @@ import torch
 from torch import nn
 
 from impasto.export.tensors import Stored
-from impasto.runtime.bundle.manifest import IMAGE, Canvas, Layer, Pair, Preset, Spectrogram
+from impasto.runtime.bundle.manifest import IMAGE, Canvas, Layer, Preset, Spectrogram
 from impasto.runtime.bundle.random import Random
+from impasto.runtime.bundle.shapes import Pair
 from impasto.runtime.errors import ImpastoError, SettingError
 
 MOST_PIXELS = 4096

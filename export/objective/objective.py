@@ -12,7 +12,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from impasto.runtime.bundle.manifest import IMAGE, MAPS, REGIONS, TARGETS, Source
+from impasto.runtime.bundle.manifest import IMAGE
+from impasto.runtime.bundle.shapes import REGIONS
+from impasto.runtime.bundle.sources import MAPS, TARGETS, Source
 
 from .encoder import Encoder
 from .terms import Term, split

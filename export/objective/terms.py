@@ -12,18 +12,10 @@ from typing import get_args
 import torch
 
 from impasto.export.heads import Head, masked
-from impasto.runtime.bundle.manifest import (
-    IMAGE,
-    MAPS,
-    OWN,
-    REGIONS,
-    Input,
-    Layer,
-    Pair,
-    Shape,
-    Source,
-)
+from impasto.runtime.bundle.manifest import IMAGE, Input, Layer
 from impasto.runtime.bundle.manifest import Term as Entry
+from impasto.runtime.bundle.shapes import REGIONS, Pair, Shape
+from impasto.runtime.bundle.sources import MAPS, OWN, Source
 from impasto.runtime.errors import SettingError
 
 from .encoder import Encoder, Geometry, check_layers

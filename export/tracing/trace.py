@@ -22,7 +22,8 @@ from torch.export.graph_signature import OutputKind
 from torch.utils import _pytree as pytree
 
 from impasto.export.tensors import Codebook, Layout
-from impasto.runtime.bundle.manifest import MOST_REGIONS, REGIONS, WEIGHTS, Pair, Shape, fix
+from impasto.runtime.bundle.manifest import WEIGHTS
+from impasto.runtime.bundle.shapes import MOST_REGIONS, REGIONS, Pair, Shape, fix
 
 from . import backward, lower
 

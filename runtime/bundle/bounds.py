@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 from impasto.runtime.errors import BundleError
 
-from .manifest import WEIGHTS, fix
+from .manifest import WEIGHTS
 from .operators import Call, Shape, Value, outputs_of, stored, work
 from .scan import Contents, Node, Port
+from .shapes import fix
 
 if TYPE_CHECKING:
     from .bundle import Bundle

@@ -14,16 +14,8 @@ from typing import Any
 
 from impasto.runtime.errors import BundleError
 
-from .manifest import (
-    CONFORMANCE,
-    IMAGE,
-    MOST_REGIONS,
-    WEIGHTS,
-    Manifest,
-    Objective,
-    Pair,
-    Shape,
-)
+from .manifest import CONFORMANCE, IMAGE, WEIGHTS, Manifest, Objective
+from .shapes import MOST_REGIONS, Pair, Shape
 from .signatures import MOST_CHANNELS, MOST_FLOATS, expected_signatures, short, term_faults
 
 NAME = r"[A-Za-z0-9][\w-]*(\.\w+)*"

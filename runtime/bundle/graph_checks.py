@@ -7,8 +7,9 @@ from pathlib import Path
 
 from impasto.runtime.errors import BundleError
 
-from .manifest import WEIGHTS, Manifest, Shape
+from .manifest import WEIGHTS, Manifest
 from .scan import Contents, Port, scan
+from .shapes import Shape
 
 OPSETS = range(17, 19)
 FLOAT32 = 1

@@ -8,12 +8,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from typing import Any, Literal
+from typing import Any
 
 from impasto.runtime import records
 from impasto.runtime.errors import BundleError
 
 from .random import Random
+from .shapes import REGIONS, Pair, Shape
+from .sources import Source
 
 SCHEMA = 6
 FILE_NAME = "manifest.json"
@@ -23,52 +25,8 @@ CONFORMANCE = "conformance.json"
 """Figures by which a runtime can tell whether it computes what it should."""
 IMAGE = "image"
 """The layer that is the image itself."""
-REGIONS = "regions"
-"""The side of a shape that is the number of regions, fixed when a graph is opened."""
-MOST_REGIONS = 8
 OPTIONAL = ("matching", "lbfgs_parts", "random", "spectrogram", "conformance")
 """Entries of the manifest that are missing where there is nothing to say."""
-
-Pair = tuple[int, int]
-"""Along rows and columns: down and across."""
-Shape = tuple[int | str, ...]
-"""Of a graph's input or output: numbers, ``regions``, or ``height``, ``width``, ``height/8`` ..."""
-Source = Literal[
-    "content", "style", "style_factor", "style_map", "matched", "region", "regions", "given"
-]
-"""Where an input of a term comes from.
-
-- ``content``: the content's features at the term's layer.
-- ``style``: the means of the head's statistics of the style.
-- ``style_factor``: what is made of the term's ``style`` input when targets are set. That is of raw
-  moments, (R, n, C): C rows of means of F F^T, one of means of F, and any others. The factor is V,
-  (R, C, K), with V V^T the K largest eigenvalues, and their vectors, of the covariance.
-- ``style_map``: the features at the layer of the style, fitted to the canvas's size.
-- ``matched``: features of the style: at each position those that the image's resemble most, found
-  when a scale starts and once within.
-- ``region``: a (1, 1, h, w) mask in [0, 1], at the layer's resolution.
-- ``regions``: (regions, 1, h, w) weights of the positions, of mean 1 for each region.
-- ``given``: any map at the layer's resolution that the caller brings.
-"""
-MAPS: tuple[Source, ...] = ("content", "style_map", "matched", "region", "regions", "given")
-"""Sources of maps: a tile takes its window of them."""
-OWN: tuple[Source, ...] = ("region", "regions", "given")
-"""Sources of maps that no picture's features are."""
-TARGETS: tuple[Source, ...] = ("style", "style_factor")
-"""Sources of what the loss of the statistics takes."""
-
-
-def fix(shape: Shape, height: int, width: int, regions: int = 1) -> tuple[int, ...]:
-    """A shape at a picture size, with so many regions."""
-    return tuple(fix_side(side, height, width, regions) for side in shape)
-
-
-def fix_side(side: int | str, height: int, width: int, regions: int = 1) -> int:
-    """``height/8`` at a picture size; ``regions``."""
-    if isinstance(side, int):
-        return side
-    name, _, stride = side.partition("/")
-    return {"height": height, "width": width, REGIONS: regions}[name] // int(stride or 1)
 
 
 def with_regions(objective: str) -> str:

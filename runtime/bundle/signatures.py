@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from .manifest import MAPS, OWN, REGIONS, TARGETS, Input, Manifest, Objective, Shape, Source, Term
+from .manifest import Input, Manifest, Objective, Term
+from .shapes import REGIONS, Shape
+from .sources import MAPS, OWN, TARGETS, Source
 
 Shapes = list[tuple[str, Shape]]
 """Of inputs or outputs, in order."""

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from impasto.runtime import records
-from impasto.runtime.bundle.manifest import Pair
+from impasto.runtime.bundle.shapes import Pair
 from impasto.runtime.errors import BundleError
 
 SCHEMA = 2

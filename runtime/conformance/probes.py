@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.bundle.manifest import OWN, Canvas, Manifest, fix
+from impasto.runtime.bundle.manifest import Canvas, Manifest
+from impasto.runtime.bundle.shapes import fix
+from impasto.runtime.bundle.sources import OWN
 
 STREAMS = 256
 """Of one seed: so many different arrays."""

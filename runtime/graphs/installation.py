@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from impasto.runtime.bundle.bundle import Bundle
-from impasto.runtime.bundle.manifest import fix
+from impasto.runtime.bundle.shapes import fix
 from impasto.runtime.errors import DeviceError, Field, ImpastoError, SettingError
 from impasto.runtime.machine.memory import caveat, free, show_bytes, total
 from impasto.runtime.machine.processors import default_threads

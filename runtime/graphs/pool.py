@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from impasto.runtime.bundle.bounds import check_bounds
 from impasto.runtime.bundle.bundle import Bundle
-from impasto.runtime.bundle.manifest import WEIGHTS, fix
+from impasto.runtime.bundle.manifest import WEIGHTS
+from impasto.runtime.bundle.shapes import fix
 from impasto.runtime.machine.memory import Reservation, budget, reserve, trim
 from impasto.runtime.machine.processors import default_threads
 

@@ -13,7 +13,8 @@ from weakref import WeakSet
 
 from impasto.runtime.bundle.bounds import check_bounds
 from impasto.runtime.bundle.bundle import Bundle
-from impasto.runtime.bundle.manifest import WEIGHTS, fix_side
+from impasto.runtime.bundle.manifest import WEIGHTS
+from impasto.runtime.bundle.shapes import fix_side
 from impasto.runtime.errors import BundleError, DeviceError, Field, ImpastoError, OutOfMemoryError
 from impasto.runtime.machine.memory import trim
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.bundle.manifest import MOST_REGIONS
+from impasto.runtime.bundle.shapes import MOST_REGIONS
 from impasto.runtime.errors import Field, ImageError, SettingError
 from impasto.runtime.pictures.image import middle, picture_size, read_picture, resample
 from impasto.runtime.pictures.sources import Source

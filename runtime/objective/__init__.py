@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from impasto.runtime.bundle.manifest import Pair
+from impasto.runtime.bundle.shapes import Pair
 from impasto.runtime.graphs.pool import AnyGraphs
 
 from .objective import Objective, Point, Slot, Targets, Tensor

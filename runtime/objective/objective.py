@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.bundle.manifest import Pair, Source, fix
+from impasto.runtime.bundle.shapes import Pair, fix
+from impasto.runtime.bundle.sources import Source
 from impasto.runtime.errors import SettingError
 from impasto.runtime.graphs.device import OrtValue
 from impasto.runtime.graphs.pool import AnyGraphs

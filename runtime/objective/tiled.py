@@ -14,7 +14,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.bundle.manifest import MAPS, OWN, TARGETS, Pair, Source, fix
+from impasto.runtime.bundle.shapes import Pair, fix
+from impasto.runtime.bundle.sources import MAPS, OWN, TARGETS, Source
 from impasto.runtime.graphs.device import Device, OrtValue
 from impasto.runtime.graphs.pool import AnyGraphs
 from impasto.runtime.graphs.session import Graph

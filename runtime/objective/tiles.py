@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.bundle.manifest import Pair
+from impasto.runtime.bundle.shapes import Pair
 
 Span = tuple[slice, slice]
 """Of one axis: a window, and its own positions."""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from impasto.runtime.bundle.manifest import MAPS, OWN, TARGETS, Source, fix
+from impasto.runtime.bundle.shapes import fix
+from impasto.runtime.bundle.sources import MAPS, OWN, TARGETS, Source
 from impasto.runtime.graphs.session import Graph
 
 from .factors import with_factors

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.bundle.manifest import LBFGSParts, Pair
+from impasto.runtime.bundle.manifest import LBFGSParts
+from impasto.runtime.bundle.shapes import Pair
 from impasto.runtime.graphs.device import OrtValue
 from impasto.runtime.graphs.pool import AnyGraphs
 from impasto.runtime.objective import Point

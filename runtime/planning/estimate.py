@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from impasto.runtime.bundle.manifest import fix
+from impasto.runtime.bundle.shapes import fix
 from impasto.runtime.graphs.pool import Graphs
 from impasto.runtime.machine.memory import caveat, used
 from impasto.runtime.planning.plan import Plan

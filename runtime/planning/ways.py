@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from impasto.runtime.bundle.manifest import MAPS, Manifest, Objective
+from impasto.runtime.bundle.manifest import Manifest, Objective
+from impasto.runtime.bundle.sources import MAPS
 from impasto.runtime.objective.tiles import cut, tile_shape
 from impasto.runtime.pictures.image import padded_size
 from impasto.runtime.settings import Settings

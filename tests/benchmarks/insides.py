@@ -14,7 +14,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from impasto.runtime.bundle.bundle import Bundle
-from impasto.runtime.bundle.manifest import Shape, fix
+from impasto.runtime.bundle.shapes import Shape, fix
 from impasto.runtime.graphs.device import Device
 from impasto.runtime.graphs.installation import choose_device
 from impasto.runtime.graphs.pool import Graphs

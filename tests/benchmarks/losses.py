@@ -18,7 +18,7 @@ from pictures import cut_pair
 from settings import Settings
 
 from impasto.runtime import Engine
-from impasto.runtime.bundle.manifest import fix
+from impasto.runtime.bundle.shapes import fix
 
 SIDE = 384
 ITERATIONS = 8

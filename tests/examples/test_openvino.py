@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from impasto.runtime import Bundle
-from impasto.runtime.bundle.manifest import fix
+from impasto.runtime.bundle.shapes import fix
 from impasto.runtime.conformance.probes import (
     BETAS,
     CONTENT,

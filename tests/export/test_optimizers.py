@@ -25,7 +25,7 @@ from impasto.export.tensors import Layout
 from impasto.export.tracing import trace
 from impasto.runtime import Settings
 from impasto.runtime.bundle.bundle import Bundle
-from impasto.runtime.bundle.manifest import fix
+from impasto.runtime.bundle.shapes import fix
 from impasto.runtime.graphs.device import Device
 from impasto.runtime.graphs.pool import Graphs
 from impasto.runtime.objective import Point, Slot

@@ -23,7 +23,8 @@ from impasto.export.objective.encoder import measure
 from impasto.export.objective.terms import Term
 from impasto.runtime import Engine, ImageError
 from impasto.runtime.bundle.bundle import Bundle
-from impasto.runtime.bundle.manifest import Layer, fix
+from impasto.runtime.bundle.manifest import Layer
+from impasto.runtime.bundle.shapes import fix
 from impasto.runtime.errors import ImpastoError, SettingError
 from impasto.runtime.graphs.device import Device
 from impasto.runtime.graphs.pool import Graphs

@@ -24,11 +24,11 @@ from onnx import TensorProto, helper, numpy_helper, shape_inference
 from impasto.runtime.bundle.bounds import WORDS, allowance, check_bounds, infer
 from impasto.runtime.bundle.bundle import Bundle
 from impasto.runtime.bundle.graph_checks import OPERATORS, check_graph
-from impasto.runtime.bundle.manifest import fix, fix_side
 from impasto.runtime.bundle.operators import RULES
 from impasto.runtime.bundle.operators.numbers import FOLDS
 from impasto.runtime.bundle.operators.values import KINDS
 from impasto.runtime.bundle.scan import scan
+from impasto.runtime.bundle.shapes import fix, fix_side
 from impasto.runtime.errors import BundleError
 from impasto.runtime.graphs.device import Device
 from impasto.runtime.graphs.session import Graph

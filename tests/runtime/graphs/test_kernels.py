@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from impasto.runtime.bundle.bundle import Bundle
-from impasto.runtime.bundle.manifest import fix
+from impasto.runtime.bundle.shapes import fix
 from impasto.runtime.graphs import kernels, wire
 from impasto.runtime.graphs.device import Device
 from impasto.runtime.graphs.pool import Graphs
@@ -179,7 +179,7 @@ def test_no_more_memory_than_a_graph_that_was_opened_directly() -> None:
 import sys
 import numpy as np
 from impasto.runtime.bundle.bundle import Bundle
-from impasto.runtime.bundle.manifest import fix
+from impasto.runtime.bundle.shapes import fix
 from impasto.runtime.graphs.device import Device
 from impasto.runtime.graphs.pool import Graphs
 from impasto.runtime.graphs.session import Graph

@@ -17,7 +17,7 @@ import pytest
 
 from impasto.runtime import BundleError, DeviceError, ImpastoError, OutOfMemoryError
 from impasto.runtime.bundle.bundle import Bundle
-from impasto.runtime.bundle.manifest import fix
+from impasto.runtime.bundle.shapes import fix
 from impasto.runtime.graphs.device import Device
 from impasto.runtime.graphs.pool import Graphs
 from impasto.runtime.graphs.session import Graph, Terminated, Termination, _typed_errors, opening
@@ -246,7 +246,7 @@ import resource
 import numpy as np
 from impasto.runtime import OutOfMemoryError
 from impasto.runtime.bundle.bundle import Bundle
-from impasto.runtime.bundle.manifest import fix
+from impasto.runtime.bundle.shapes import fix
 from impasto.runtime.graphs.device import Device
 from impasto.runtime.graphs.pool import Graphs
 bundle, device, size = Bundle("vgg19"), Device("cpu"), (1024, 1024)
