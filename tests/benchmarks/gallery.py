@@ -1,5 +1,6 @@
 """`make gallery`: the pictures of docs and README.md, from what is packaged and scikit-image's.
 
+``sizes`` and ``large`` take hours. What they painted lies in build/sizes and is not painted again.
 ``regions`` needs a bundle with ``gatys-conv4-regions``, as ``make artifacts`` exports it; another
 is named by IMPASTO_MODEL.
 """
@@ -46,17 +47,20 @@ Pictures = dict[str, np.ndarray[Any, Any]]
 """By the names of their files."""
 Page = Callable[[Engine, Pair], Pictures]
 SIZES = (256, 512, 1024, 2048, 4096)
+LONG = ("sizes", "large")
+PIECES = ((0.655, 0.24), (0.93, 0.36))
+"""Where a large picture is shown at 100 %: the middles, as shares of width and height."""
 
 
 def main() -> None:
-    """Paint what is asked for, or all but ``sizes``, which takes hours."""
+    """Paint what is asked for, or all but what takes hours."""
     known = [*PAGES, *ROWS]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
     parser.add_argument("--pair", nargs=2, type=Path, metavar=("CONTENT", "STYLE"), help="of these")
     options = parser.parse_args()
     engine = Engine.load()
-    for name in options.names or (page for page in known if page != "sizes"):
+    for name in options.names or (page for page in known if page not in LONG):
         pair, rows = options.pair or _pair(name), ROWS.get(name)
         found = {name: _row(engine, pair, rows)} if rows else PAGES[name](engine, pair)
         for file, picture in found.items():
@@ -98,13 +102,44 @@ def _sizes(engine: Engine, pair: Pair) -> Pictures:
     """One pair at five sizes, made as small as the smallest; and a piece of each at 100 %."""
     wholes, pieces = [], []
     for size in SIZES:
-        picture = _painted(engine, pair, size=size, memory=4 * 10**9)
-        pixels = Image.fromarray(np.rint(255 * picture).astype(np.uint8))
-        width, height = SIZES[0], SIZES[0] * pixels.height // pixels.width
-        wholes.append(np.asarray(pixels.resize((width, height), Image.Resampling.BOX)) / 255)
-        left, top = (pixels.width - width) // 2, (pixels.height - height) // 2
-        pieces.append(np.asarray(pixels.crop((left, top, left + width, top + height))) / 255)
-    return {"sizes": np.concatenate([np.concatenate(row, 1) for row in (wholes, pieces)])}
+        picture = _once(engine, pair, size)
+        width, height = SIZES[0], SIZES[0] * picture.height // picture.width
+        wholes.append(picture.resize((width, height), Image.Resampling.BOX))
+        pieces.append(_piece(picture, (width, height), (0.5, 0.5)))
+    return {"sizes": _sheet([wholes, pieces])}
+
+
+def _large(engine: Engine, pair: Pair) -> Pictures:
+    """The largest of those, made as small as a screen; and two pieces of it at 100 %."""
+    picture = _once(engine, pair, SIZES[-1])
+    width = 2 * SIZE
+    whole = picture.resize((width, width * picture.height // picture.width), Image.Resampling.BOX)
+    pieces = [_piece(picture, (SIZE, SIZE), at) for at in PIECES]
+    return {"large": _sheet([[whole], pieces])}
+
+
+def _once(engine: Engine, pair: Pair, size: int) -> Image.Image:
+    """Painted within 4 GB, or as it was painted before."""
+    file = ROOT / "build" / "sizes" / f"{pair[0].stem}-{pair[1].stem}-{size}.png"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        engine.stylize(*pair, size=size, memory=4 * 10**9).save(file)
+    return Image.open(file).convert("RGB")
+
+
+def _piece(picture: Image.Image, size: tuple[int, int], middle: tuple[float, float]) -> Image.Image:
+    left, top = (
+        round(share * side - length / 2)
+        for share, side, length in zip(middle, picture.size, size, strict=True)
+    )
+    return picture.crop((left, top, left + size[0], top + size[1]))
+
+
+def _sheet(rows: list[list[Image.Image]]) -> np.ndarray[Any, Any]:
+    """Rows of pictures, under one another."""
+    return np.concatenate(
+        [np.concatenate([np.asarray(one) / 255 for one in row], 1) for row in rows]
+    )
 
 
 def _crops(engine: Engine, pair: Pair) -> Pictures:
@@ -173,6 +208,7 @@ PAGES: dict[str, Page] = {
     "regions": _regions,
     "presets": _presets,
     "sizes": _sizes,
+    "large": _large,
     "crops": _crops,
     "alpha": _alpha,
 }
