@@ -33,6 +33,18 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         {"weights": {"conv1_1": a, "conv2_1": a, "conv3_1": b, "conv4_1": b}}
         for a, b in ((5.0, 0.2), (1.0, 1.0), (0.2, 5.0))
     ],
+    "style-weight": [{"style_weight": weight} for weight in (100.0, 1_000.0, 10_000.0)],
+    "pooling": [{"pooling": pooling} for pooling in ("avg", "max")],
+    "content-layer": [
+        {"preset": "faithful", "content_layer": layer} for layer in ("", "conv4_2", "conv3_2")
+    ],
+    "color-strength": [
+        {"color": "content", "color_strength": strength} for strength in (0.0, 0.5, 1.0)
+    ],
+    "init-noise": [{"init": "content", "init_noise": share} for share in (0.0, 0.3, 1.0)],
+    "seed": [{"init": "noise", "seed": seed} for seed in (0, 1, 2)],
+    "min-size": [{"min_size": size} for size in (40, 160, 320)],
+    "optimizer": [{"optimizer": optimizer} for optimizer in ("lbfgs", "adam")],
     "content-weight": [
         {"content_weight": weight, "size": 256, "iterations": 14} for weight in (2.0, 8.0, 32.0)
     ],
@@ -154,6 +166,16 @@ def _crops(engine: Engine, pair: Pair) -> Pictures:
     return {"grain": np.concatenate(pieces, 1).repeat(2, 0).repeat(2, 1)}
 
 
+def _blend(engine: Engine, pair: Pair) -> Pictures:
+    """Two paintings, from nearly all of the first to nearly all of the second."""
+    styles = [pair[1], MODELS / "paintings" / "great-wave.jpg"]
+    painted = [
+        engine.stylize(pair[0], styles, size=SMALL, blend=blend).image
+        for blend in ([9.0, 1.0], [1.0, 1.0], [1.0, 9.0])
+    ]
+    return {"blend": np.concatenate(painted, axis=1)}
+
+
 def _alpha(engine: Engine, pair: Pair) -> Pictures:
     """A photograph whose ground is transparent, over squares: as it is, on white, kept, ignored."""
     photo = read_picture(pair[0], within=(SMALL, SMALL))
@@ -210,6 +232,7 @@ PAGES: dict[str, Page] = {
     "sizes": _sizes,
     "large": _large,
     "crops": _crops,
+    "blend": _blend,
     "alpha": _alpha,
 }
 """What is not a row of pictures alone."""
