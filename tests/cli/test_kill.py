@@ -1,4 +1,4 @@
-"""SIGKILL at moments drawn uniformly over a run: whatever was lost, the picture is the same."""
+"""SIGKILL at moments drawn over a run: whatever was lost, the picture is the same."""
 
 from __future__ import annotations
 
@@ -56,13 +56,17 @@ def iterations(text: str) -> int:
     return max((e["iteration"] for e in events if e["event"] == "iteration"), default=0)
 
 
-def kill(process: Any, path: Path, moment: float | None) -> str:
-    """After so many seconds, or while a checkpoint is written; what it had told."""
-    started = time.monotonic()
+def kill(process: Any, path: Path, moment: float | None, painting: bool = False) -> str:
+    """After so many seconds, of ``painting`` or of all, or while a checkpoint is written.
+
+    It paints from its first checkpoint on. What it had told is returned.
+    """
+    since = None if painting else time.monotonic()
     while process.poll() is None:
+        since = since or (time.monotonic() if path.exists() else None)
         if moment is None and path.exists() and list(path.parent.glob(".impasto-*.tmp")):
             break
-        if moment is not None and time.monotonic() - started >= moment:
+        if moment is not None and since and time.monotonic() - since >= moment:
             break
         time.sleep(0.0005)
     process.send_signal(signal.SIGKILL)
@@ -81,21 +85,34 @@ def test_killed_at_any_moment(
     moments: int,
     writes: int,
 ) -> None:
-    """``moments``: one in each of so many parts of a run; ``writes``: while a file is written."""
+    """``moments``: a third while it starts, the rest while it paints; ``writes``: of a file."""
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     chance, path = random.Random(seed), tmp_path / "run.checkpoint"
-    began = time.monotonic()
-    assert impasto(*command).returncode == 0
-    whole = time.monotonic() - began
-    expected = (tmp_path / "out.png").read_bytes()
-    times = ((part + chance.random()) / moments * whole for part in range(moments))
     kept = ("--checkpoint", path, "--checkpoint-every", 0, "--overwrite")
+    began = time.monotonic()
+    process = start(*command, *kept)
+    while not path.exists() and process.poll() is None:
+        time.sleep(0.0005)
+    begun = time.monotonic()
+    process.communicate()
+    assert process.returncode == 0
+    starts, paints = begun - began, time.monotonic() - begun
+    expected = (tmp_path / "out.png").read_bytes()
+    early = moments // 3
+    times: list[tuple[float | None, bool]] = [
+        *((chance.random() * starts, False) for _ in range(early)),
+        *(
+            ((part + chance.random()) / (moments - early) * paints, True)
+            for part in range(moments - early)
+        ),
+        *[(None, False)] * writes,
+    ]
     interrupted = 0
-    for moment in (*times, *[None] * writes):
+    for moment, painting in times:
         path.unlink(missing_ok=True)
         (tmp_path / "out.png").unlink(missing_ok=True)
-        told = iterations(kill(start(*command, *kept), path, moment))
+        told = iterations(kill(start(*command, *kept), path, moment, painting))
         if not path.exists():  # killed before it began
             assert told == 0
             continue
