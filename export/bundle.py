@@ -33,9 +33,10 @@ from impasto.runtime.errors import Field, ImpastoError
 from . import verify
 from .additive import check_additive
 from .conformance import make_conformance
-from .graphs import Draft, add_lbfgs_parts, add_loss, add_matching, add_objective, add_optimizers
+from .graphs import Draft, add_loss, add_matching, add_objective
 from .objective.encoder import Encoder, Geometry, measure
 from .objective.terms import Term, make_terms
+from .optimizer_graphs import add_lbfgs_parts, add_optimizers
 from .presets import presets_of
 from .recipe import Recipe
 

@@ -1,18 +1,20 @@
-"""The graphs of a bundle: each a traced module, with the signature that the manifest tells."""
+"""The graphs of a bundle's objectives, and the folder that all graphs are written to.
+
+Each is a traced module, with the signature that the manifest tells; the optimizers' are in
+optimizer_graphs.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import onnx_ir as ir
 import torch
 
-from impasto.runtime.bundle.manifest import Graphs, Layer, LBFGSParts, Optimizers, Signature
+from impasto.runtime.bundle.manifest import Graphs, Layer, Signature
 from impasto.runtime.bundle.shapes import REGIONS, Pair, Shape, fix
 from impasto.runtime.bundle.sources import MAPS, TARGETS, Source
 
@@ -29,7 +31,6 @@ from .objective.objective import (
     Statistics,
 )
 from .objective.terms import Term
-from .optimizers import LBFGS, Adam, LBFGSPart, LBFGSProducts, Preconditioner
 from .tensors import Layout
 from .tracing import trace
 
@@ -173,90 +174,6 @@ def add_matching(draft: Draft, layers: Mapping[str, Layer]) -> dict[str, str]:
             alignment=(1, 1),
         )
     return found
-
-
-def add_optimizers(draft: Draft, history_size: int) -> Optimizers:
-    """Adam and L-BFGS."""
-    one, image, canvas = (1,), draft.image, draft.encoder.canvas
-    alignment, span = draft.encoder.alignment, (canvas.low, canvas.high)
-    adam_in: dict[str, Shape] = {
-        "image": image,
-        "gradient": image,
-        "rate": one,
-        "betas": (2,),
-        "count": one,
-        "mean": image,
-        "square": image,
-    }
-    adam_out = {"next_image": image, "next_count": one, "next_mean": image, "next_square": image}
-    older = range(1, history_size)
-    lbfgs_in: dict[str, Shape] = {
-        **_points(image),
-        "step": one,
-        **_weights(Preconditioner(alignment)),
-        "gamma": one,
-        **{f"s_{i}": image for i in older},
-        **{f"y_{i}": image for i in older},
-        **{f"rho_{i}": one for i in older},
-    }
-    lbfgs_out = {
-        "next_image": image, "s": image, "y": image, "rho": one, "next_gamma": one, "slope": one
-    }  # fmt: skip
-
-    return Optimizers(
-        adam=_put(draft, "adam.onnx", Adam, span, adam_in, adam_out),
-        lbfgs=_put(
-            draft, "lbfgs.onnx", LBFGS, (history_size, alignment, *span), lbfgs_in, lbfgs_out
-        ),
-        history_size=history_size,
-    )
-
-
-def add_lbfgs_parts(draft: Draft) -> LBFGSParts:
-    """L-BFGS of an image in parts."""
-    one, image, canvas = (1,), draft.image, draft.encoder.canvas
-    alignment = draft.encoder.alignment
-    arguments = alignment, canvas.low, canvas.high
-    preconditioner = Preconditioner(alignment)
-    points, weights = _points(image), _weights(preconditioner)
-    inputs: dict[str, Shape] = {**points, "mask": draft.mask, **weights}
-    found: dict[str, Shape] = {"products": (5,), "largest": one}
-    step_in: dict[str, Shape] = {**points, "step": one, **weights, "gamma": one, **found}
-    step_out: dict[str, Shape] = {"next_image": image, "next_gamma": one}
-    rows, columns = (
-        -(-reach // unit) * unit
-        for reach, unit in zip(preconditioner.reach, alignment, strict=True)
-    )
-    return LBFGSParts(
-        products=_put(draft, "lbfgs-products.onnx", LBFGSProducts, arguments, inputs, found),
-        step=_put(draft, "lbfgs-part.onnx", LBFGSPart, arguments, step_in, step_out),
-        margin=(0 if draft.encoder.height else rows, columns),
-    )
-
-
-def _points(image: Shape) -> dict[str, Shape]:
-    """Two of them: L-BFGS looks at the last two."""
-    names = ("image", "gradient", "previous_image", "previous_gradient")
-    return dict.fromkeys(names, image)
-
-
-def _weights(preconditioner: Preconditioner) -> dict[str, Shape]:
-    return {"preconditioner": (preconditioner.levels,), "channels": (1,)}
-
-
-def _put(
-    draft: Draft, name: str, kind: type, arguments: Any, inputs: trace.Shapes, outputs: trace.Shapes
-) -> str:
-    """Trace an optimizer's graph."""
-    shapes = tuple(inputs.items()), tuple(outputs.items())
-    model = _optimizer(kind, arguments, draft.encoder.alignment, *shapes)
-    return draft.put(name, model.clone(), inputs, outputs)
-
-
-@cache
-def _optimizer(kind: type, arguments: Any, alignment: Pair, inputs: Any, outputs: Any) -> ir.Model:
-    """An optimizer's graph has nothing of an encoder: who exports more bundles traces it once."""
-    return trace.trace_forward(kind(*arguments), dict(inputs), dict(outputs), alignment)
 
 
 def _shapes(terms: Sequence[Term], sources: Sequence[Source]) -> dict[str, Shape]:

@@ -10,6 +10,7 @@ import torch
 from impasto.export.optimizers import LBFGS, Adam
 from impasto.runtime.bundle.manifest import Manifest
 from impasto.runtime.bundle.shapes import Pair
+from impasto.runtime.bundle.signatures import POINTS
 from impasto.runtime.conformance import expected, probes
 from impasto.runtime.conformance.probes import CONTENT
 
@@ -56,7 +57,7 @@ def _lbfgs_module(manifest: Manifest) -> tuple[LBFGS, tuple[float, ...]]:
 def _next(
     module: LBFGS, weights: Sequence[float], feeds: Mapping[str, torch.Tensor], older: int
 ) -> tuple[torch.Tensor, ...]:
-    first = ("image", "gradient", "previous_image", "previous_gradient", "step")
+    first = (*POINTS, "step")
     places = range(1, older + 1)
     pairs = [feeds[f"{kind}_{i}"] for kind in ("s", "y", "rho") for i in places]
     with torch.no_grad():

@@ -12,7 +12,7 @@ from .sources import MAPS, OWN, TARGETS, Source
 Shapes = list[tuple[str, Shape]]
 """Of inputs or outputs, in order."""
 POINTS = ("image", "gradient", "previous_image", "previous_gradient")
-"""What L-BFGS looks at."""
+"""What L-BFGS looks at, its last two points: the first inputs of its graphs."""
 MOST_CHANNELS = 1 << 16
 MOST_FLOATS = 1 << 26
 """Of all statistics, and of a shape that does not grow with the picture."""

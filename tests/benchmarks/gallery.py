@@ -55,6 +55,8 @@ ROWS: dict[str, list[dict[str, Any]]] = {
 }
 """Each a file: what is set, from left to right."""
 Pair = tuple[Path, Path]
+Inputs = tuple[Path, Path | list[Path]]
+"""A photograph, and a painting or several."""
 Pictures = dict[str, np.ndarray[Any, Any]]
 """By the names of their files."""
 Page = Callable[[Engine, Pair], Pictures]
@@ -168,12 +170,9 @@ def _crops(engine: Engine, pair: Pair) -> Pictures:
 
 def _blend(engine: Engine, pair: Pair) -> Pictures:
     """Two paintings, from nearly all of the first to nearly all of the second."""
-    styles = [pair[1], MODELS / "paintings" / "great-wave.jpg"]
-    painted = [
-        engine.stylize(pair[0], styles, size=SMALL, blend=blend).image
-        for blend in ([9.0, 1.0], [1.0, 1.0], [1.0, 9.0])
-    ]
-    return {"blend": np.concatenate(painted, axis=1)}
+    both = pair[0], [pair[1], MODELS / "paintings" / "great-wave.jpg"]
+    blends = ([9.0, 1.0], [1.0, 1.0], [1.0, 9.0])
+    return {"blend": _row(engine, both, [{"blend": blend} for blend in blends])}
 
 
 def _alpha(engine: Engine, pair: Pair) -> Pictures:
@@ -193,7 +192,7 @@ def _alpha(engine: Engine, pair: Pair) -> Pictures:
     return {"alpha": np.concatenate(painted, axis=1)}
 
 
-def _row(engine: Engine, pair: Pair, settings: list[dict[str, Any]]) -> np.ndarray[Any, Any]:
+def _row(engine: Engine, pair: Inputs, settings: list[dict[str, Any]]) -> np.ndarray[Any, Any]:
     """Pictures side by side."""
     pictures = [_painted(engine, pair, **{"size": SMALL} | given) for given in settings]
     return np.concatenate(pictures, axis=1)
@@ -215,7 +214,7 @@ def _regions(engine: Engine, _: Pair) -> Pictures:
     return {"regions": np.concatenate([photo, both, again], axis=1)}
 
 
-def _painted(engine: Engine, pair: Pair, **settings: Any) -> np.ndarray[Any, Any]:
+def _painted(engine: Engine, pair: Inputs, **settings: Any) -> np.ndarray[Any, Any]:
     return engine.stylize(*pair, **settings).image
 
 

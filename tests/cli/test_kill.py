@@ -89,6 +89,8 @@ def test_killed_at_any_moment(
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     chance, path = random.Random(seed), tmp_path / "run.checkpoint"
+    assert impasto(*command).returncode == 0
+    expected = (tmp_path / "out.png").read_bytes()
     kept = ("--checkpoint", path, "--checkpoint-every", 0, "--overwrite")
     began = time.monotonic()
     process = start(*command, *kept)
@@ -98,7 +100,7 @@ def test_killed_at_any_moment(
     process.communicate()
     assert process.returncode == 0
     starts, paints = begun - began, time.monotonic() - begun
-    expected = (tmp_path / "out.png").read_bytes()
+    assert (tmp_path / "out.png").read_bytes() == expected
     early = moments // 3
     times: list[tuple[float | None, bool]] = [
         *((chance.random() * starts, False) for _ in range(early)),

@@ -18,7 +18,8 @@ from onnx import numpy_helper
 
 from impasto.export import VGG19, Head, Recipe, export_bundle, load_weights, masked
 from impasto.export.bundle import Plan, _tracing
-from impasto.export.graphs import Draft, add_optimizers
+from impasto.export.graphs import Draft
+from impasto.export.optimizer_graphs import add_optimizers
 from impasto.export.tensors import Layout
 from impasto.export.verify import verify
 from impasto.runtime import Engine, verify_bundle
